@@ -1,0 +1,1 @@
+//! Checkpoints of drifting generators: architecture, weights, atomic files.

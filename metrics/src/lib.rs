@@ -1,0 +1,1 @@
+//! Frechet distance with confidence intervals, and reports.

@@ -1,0 +1,1 @@
+//! From a checkpoint to a .drift file: graph, calibration, integers, memory plan.

@@ -1,0 +1,1 @@
+//! Trainer for drifting models, on Burn.
