@@ -1,0 +1,308 @@
+//! A proved model: what a `.drift` file holds, and how the rest of the crate reads it.
+
+use core::fmt;
+
+use crate::format::{Activation, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32};
+
+/// A `.drift` file of which everything has been proved: every offset, shape, parameter and arena range.
+///
+/// It borrows the file's bytes and copies no weights.
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    pub(crate) file: &'a [u8],
+    pub(crate) header: Header,
+    pub(crate) precision: Precision,
+}
+
+/// A class that a model knows, from [`Model::class`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class(pub(crate) u32);
+
+/// Strength of classifier-free guidance in steps of 1/256; models clamp it to the range they were trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Guidance(pub(crate) u16);
+
+impl Guidance {
+    /// A strength in 1/256: 256 is 1.0.
+    pub const fn from_q8(q8: u16) -> Self {
+        Self(q8)
+    }
+
+    /// The strength in 1/256.
+    pub const fn to_q8(self) -> u16 {
+        self.0
+    }
+
+    /// The nearest multiple of 1/256; what lies outside `0..256`, and not-a-number, goes to the nearest end.
+    #[cfg(feature = "float")]
+    pub fn from_f32(strength: f32) -> Self {
+        // The cast saturates.
+        Self((strength * 256.0 + 0.5) as u16)
+    }
+
+    /// The strength as a number.
+    #[cfg(feature = "float")]
+    pub fn to_f32(self) -> f32 {
+        f32::from(self.0) / 256.0
+    }
+}
+
+impl<'a> Model<'a> {
+    /// Reads a file and proves it; `docs/format.md` lists what is proved. The weights' own checksum is left to
+    /// [`Model::verify_weights`]: damaged weights make a wrong picture, never an unsafe one.
+    ///
+    /// # Errors
+    /// [`ParseError`] says which field of which record is wrong. The bytes must be aligned to 4 (see
+    /// [`crate::Aligned`] for files that are linked in).
+    pub fn parse(file: &'a [u8]) -> Result<Self, ParseError> {
+        crate::validate::model(file)
+    }
+
+    /// Whether the weights are those that were written: reads the whole file.
+    pub fn verify_weights(&self) -> bool {
+        crc32(0, &self.file[self.header.weights.offset as usize..]) == self.header.weights_crc
+    }
+
+    /// The class with an index, `None` if the model has fewer. A model without classes has class 0 only.
+    pub fn class(&self, index: u32) -> Option<Class> {
+        (index < self.header.classes.max(1)).then_some(Class(index))
+    }
+
+    /// Number of classes, 0 if the model takes none.
+    pub fn classes(&self) -> u32 {
+        self.header.classes
+    }
+
+    /// Weakest and strongest guidance that the model knows.
+    pub fn guidance_range(&self) -> (Guidance, Guidance) {
+        (Guidance(self.header.guidance_min), Guidance(self.header.guidance_max))
+    }
+
+    /// Arithmetic of the model.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Bytes of arena that execution needs, exactly, from an address that is a multiple of 16.
+    pub fn arena_len(&self) -> usize {
+        self.header.arena_len as usize
+    }
+
+    /// Height, width and channels of the picture, `None` for a model that makes none.
+    pub fn image_shape(&self) -> Option<[usize; 3]> {
+        (self.header.pixels != NONE).then(|| self.value(self.header.pixels).shape.map(|d| d as usize))
+    }
+
+    /// Number of noise samples that the model starts from, 0 if it takes none.
+    pub fn noise_len(&self) -> usize {
+        self.source(OpKind::Noise).map_or(0, |v| v.elements())
+    }
+
+    /// JSON for people and tools, as written by the quantizer; not checked to be UTF-8.
+    pub fn metadata(&self) -> &'a [u8] {
+        let Section { offset, count } = self.header.metadata;
+        &self.file[offset as usize..][..count as usize]
+    }
+
+    /// Bytes of all weights and tables of weights.
+    pub fn weight_len(&self) -> usize {
+        self.header.weights.count as usize
+    }
+
+    /// Number of operators.
+    pub fn op_count(&self) -> u32 {
+        self.header.ops.count
+    }
+
+    /// An operator by its place in the order of execution; for listings.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Model::op_count`].
+    pub fn op_info(&self, index: u32) -> OpInfo {
+        let op = self.op(index);
+        let tensors = [op.weight, op.bias, op.rescale].into_iter().filter(|&t| t != NONE);
+        let weight_len = tensors.map(|t| self.tensor_bytes(t).len() as u64).sum();
+        let output = self.value(op.output);
+        let macs = match op.kind {
+            OpKind::Linear => {
+                self.tensor(op.weight).elements() * (output.elements() as u64) / u64::from(self.out_channels(&op))
+            }
+            OpKind::Conv2d => {
+                self.tensor(op.weight).elements() * u64::from(output.shape[0]) * u64::from(output.shape[1])
+            }
+            _ => 0,
+        };
+        OpInfo {
+            kind: op.kind,
+            activation: op.activation,
+            input: (op.input != NONE).then(|| self.value(op.input)),
+            residual: op.residual != NONE,
+            output,
+            macs,
+            weight_len,
+        }
+    }
+
+    /// The value that a source operator writes.
+    pub(crate) fn source(&self, kind: OpKind) -> Option<ValueRecord> {
+        (0..self.op_count()).map(|i| self.op(i)).find(|op| op.kind == kind).map(|op| self.value(op.output))
+    }
+
+    /// Output channels of a linear layer or convolution.
+    pub(crate) fn out_channels(&self, op: &OpRecord) -> u32 {
+        let dims = self.tensor(op.weight).dims;
+        if self.precision == Precision::Int8 { dims[0] } else { dims[3] }
+    }
+
+    pub(crate) fn op(&self, index: u32) -> OpRecord {
+        proved(OpRecord::from_bytes(self.record(self.header.ops, index)))
+    }
+
+    pub(crate) fn value(&self, index: u32) -> ValueRecord {
+        proved(ValueRecord::from_bytes(self.record(self.header.values, index)))
+    }
+
+    pub(crate) fn tensor(&self, index: u32) -> TensorRecord {
+        proved(TensorRecord::from_bytes(self.record(self.header.tensors, index)))
+    }
+
+    /// The bytes of a tensor, in place.
+    pub(crate) fn tensor_bytes(&self, index: u32) -> &'a [u8] {
+        let t = self.tensor(index);
+        &self.file[t.offset as usize..][..(t.elements() * u64::from(t.dtype.size())) as usize]
+    }
+
+    /// The numbers of a tensor, in place; an empty slice stands for [`NONE`].
+    pub(crate) fn tensor_data<T: bytemuck::AnyBitPattern>(&self, index: u32) -> &'a [T] {
+        if index == NONE { &[] } else { bytemuck::cast_slice(self.tensor_bytes(index)) }
+    }
+
+    fn record<const LEN: usize>(&self, section: Section, index: u32) -> &'a [u8; LEN] {
+        let at = section.offset as usize + index as usize * LEN;
+        proved(self.file[at..].first_chunk())
+    }
+}
+
+/// Takes out what the parse has proved to be there.
+fn proved<T>(value: Option<T>) -> T {
+    match value {
+        Some(value) => value,
+        None => unreachable!("the parse proved every record"),
+    }
+}
+
+/// What an operator is, for listings.
+#[derive(Clone, Copy, Debug)]
+pub struct OpInfo {
+    /// What it does.
+    pub kind: OpKind,
+    /// Function applied before storing.
+    pub activation: Activation,
+    /// What it reads, `None` for sources.
+    pub input: Option<ValueRecord>,
+    /// Whether it adds a residual.
+    pub residual: bool,
+    /// What it writes.
+    pub output: ValueRecord,
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// Bytes of weights, biases and scales.
+    pub weight_len: u64,
+}
+
+impl TensorRecord {
+    /// Number of elements; dimensions were proved small enough.
+    pub(crate) fn elements(&self) -> u64 {
+        self.dims.iter().map(|&d| u64::from(d)).product()
+    }
+}
+
+impl ValueRecord {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().map(|&d| d as usize).product()
+    }
+
+    /// The bytes that it takes in the arena.
+    pub fn range(&self) -> core::ops::Range<usize> {
+        let start = self.offset as usize;
+        start..start + self.elements() * self.dtype.size() as usize
+    }
+}
+
+/// Why a file is not a model. The text names the field; callers add the file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// The bytes do not start at a multiple of 4.
+    Misaligned,
+    /// The file does not start like a `.drift` file.
+    NotDrift,
+    /// The file ends too early or too late.
+    Length {
+        /// Bytes that the header announces.
+        expected: u32,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// Written by a newer quantizer.
+    NewerVersion {
+        /// The file's major version.
+        major: u16,
+    },
+    /// Header and tables are not those that were written.
+    Checksum,
+    /// Float model, but the `float` feature is off.
+    FloatUnsupported,
+    /// A field of the header is wrong.
+    Header(&'static str),
+    /// A weight tensor is wrong.
+    Tensor {
+        /// Its place in the tensor table.
+        index: u32,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An activation is wrong.
+    Value {
+        /// Its place in the value table.
+        index: u32,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An operator is wrong.
+    Op {
+        /// Its place in the op list.
+        index: u32,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Misaligned => f.write_str(
+                "the model's bytes do not start at a multiple of 4; map the file, or wrap linked bytes in `Aligned`",
+            ),
+            Self::NotDrift => f.write_str("not a .drift file (wrong magic); make one with `driftlet quantize`"),
+            Self::Length { expected, found } => {
+                write!(f, "{found} bytes long where its header says {expected}: torn or padded; copy it again")
+            }
+            Self::NewerVersion { major } => write!(
+                f,
+                "format version {major}, but this runtime reads up to {}; update the runtime or quantize again",
+                crate::format::VERSION_MAJOR
+            ),
+            Self::Checksum => f.write_str("header or tables are damaged (checksum); copy or quantize it again"),
+            Self::FloatUnsupported => {
+                f.write_str("a float model, but this runtime was built without its `float` feature; quantize to int8")
+            }
+            Self::Header(problem) => write!(f, "header: {problem}"),
+            Self::Tensor { index, problem } => write!(f, "tensor {index}: {problem}"),
+            Self::Value { index, problem } => write!(f, "value {index}: {problem}"),
+            Self::Op { index, problem } => write!(f, "op {index}: {problem}"),
+        }
+    }
+}
+
+impl core::error::Error for ParseError {}

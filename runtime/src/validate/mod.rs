@@ -1,0 +1,193 @@
+//! The proof: nothing of a file is believed. Sections, tensors and values are proved here, operators in [`ops`].
+//!
+//! Work is bounded by the file: tables are walked a fixed number of times, values are compared in pairs (at most
+//! [`MAX_RECORDS`] of them), and every tensor belongs to exactly one operator.
+
+mod ops;
+
+pub use ops::guidance_shift;
+
+use crate::format::{
+    ALIGN, DType, HEADER_LEN, Header, MAGIC, MAX_RECORDS, NONE, OpRecord, Precision, Section, TensorRecord,
+    VERSION_MAJOR, ValueRecord, crc32,
+};
+use crate::model::{Model, ParseError};
+
+/// Proves a file.
+pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
+    if !file.as_ptr().addr().is_multiple_of(4) {
+        return Err(ParseError::Misaligned);
+    }
+    if !file.starts_with(&MAGIC) {
+        return Err(ParseError::NotDrift);
+    }
+    let Some(bytes) = file.first_chunk::<HEADER_LEN>() else {
+        return Err(ParseError::Length { expected: HEADER_LEN as u32, found: file.len() });
+    };
+    let header = Header::from_bytes(bytes);
+    if header.major != VERSION_MAJOR {
+        return Err(ParseError::NewerVersion { major: header.major });
+    }
+    if header.file_len as usize != file.len() {
+        return Err(ParseError::Length { expected: header.file_len, found: file.len() });
+    }
+    sections(&header)?;
+    if crc32(0, &file[24..header.weights.offset as usize]) != header.tables_crc {
+        return Err(ParseError::Checksum);
+    }
+    if !Header::reserved_is_zero(bytes) {
+        return Err(ParseError::Header("a reserved byte is not zero"));
+    }
+    let precision = Precision::from_code(header.precision).ok_or(ParseError::Header("unknown precision"))?;
+    if precision != Precision::Int8 && !cfg!(feature = "float") {
+        return Err(ParseError::FloatUnsupported);
+    }
+    if header.guidance_min > header.guidance_max {
+        return Err(ParseError::Header("guidance range is empty"));
+    }
+    // From here on records are read through the model; `tensors`, `values` and `ops` prove that each decodes.
+    let model = Model { file, header, precision };
+    tensors(&model)?;
+    values(&model)?;
+    for index in 0..header.ops.count {
+        let at = header.ops.offset as usize + index as usize * OpRecord::LEN;
+        if file[at..].first_chunk().and_then(OpRecord::from_bytes).is_none() {
+            return Err(ParseError::Op {
+                index,
+                problem: "unknown kind or activation, or a reserved byte is not zero",
+            });
+        }
+    }
+    ops::prove(&model)?;
+    results(&model)?;
+    Ok(model)
+}
+
+/// Sections lie in order behind the header, without overlap, and end with the file.
+fn sections(header: &Header) -> Result<(), ParseError> {
+    let tables = [(header.tensors, TensorRecord::LEN), (header.values, ValueRecord::LEN), (header.ops, OpRecord::LEN)];
+    if tables.iter().any(|(s, _)| s.count > MAX_RECORDS) {
+        return Err(ParseError::Header("a table has more than 4096 records"));
+    }
+    let mut end = HEADER_LEN as u64;
+    let mut place = |section: Section, size: usize| {
+        let ordered = u64::from(section.offset) >= end;
+        end = u64::from(section.offset) + u64::from(section.count) * size as u64;
+        ordered && end <= u64::from(header.file_len)
+    };
+    if !place(header.metadata, 1) {
+        return Err(ParseError::Header("metadata section out of place"));
+    }
+    for (section, size) in tables {
+        if !place(section, size) {
+            return Err(ParseError::Header("tensor, value or op table out of place"));
+        }
+    }
+    if !place(header.weights, 1) || end != u64::from(header.file_len) {
+        return Err(ParseError::Header("weight section out of place"));
+    }
+    if !header.weights.offset.is_multiple_of(ALIGN) {
+        return Err(ParseError::Header("weight section not aligned to 64 bytes"));
+    }
+    Ok(())
+}
+
+/// Every tensor decodes, is aligned and lies in the weight section, behind the one before.
+fn tensors(model: &Model) -> Result<(), ParseError> {
+    let header = &model.header;
+    let mut end = u64::from(header.weights.offset);
+    for index in 0..header.tensors.count {
+        let error = |problem| ParseError::Tensor { index, problem };
+        let at = header.tensors.offset as usize + index as usize * TensorRecord::LEN;
+        let tensor = model.file[at..]
+            .first_chunk()
+            .and_then(TensorRecord::from_bytes)
+            .ok_or(error("unknown element type, or a reserved byte is not zero"))?;
+        let len = bytes_of(&tensor.dims, tensor.dtype).ok_or(error("a dimension is zero, or the shape too large"))?;
+        if !tensor.offset.is_multiple_of(ALIGN) {
+            return Err(error("offset not a multiple of 64"));
+        }
+        if u64::from(tensor.offset) < end {
+            return Err(error("overlaps the tensor before it, or lies outside the weights"));
+        }
+        end = u64::from(tensor.offset) + u64::from(len);
+        if end > u64::from(header.file_len) {
+            return Err(error("runs past the end of the file"));
+        }
+    }
+    Ok(())
+}
+
+/// Every value decodes, lies in the arena, and shares no byte with another that lives at the same time.
+fn values(model: &Model) -> Result<(), ParseError> {
+    let header = &model.header;
+    for index in 0..header.values.count {
+        let error = |problem| ParseError::Value { index, problem };
+        let at = header.values.offset as usize + index as usize * ValueRecord::LEN;
+        let value = model.file[at..]
+            .first_chunk()
+            .and_then(ValueRecord::from_bytes)
+            .ok_or(error("unknown element type, or a reserved byte is not zero"))?;
+        let len = bytes_of(&value.shape, value.dtype).ok_or(error("a dimension is zero, or the shape too large"))?;
+        if !value.offset.is_multiple_of(ALIGN) {
+            return Err(error("offset not a multiple of 64"));
+        }
+        if u64::from(value.offset) + u64::from(len) > u64::from(header.arena_len) {
+            return Err(error("lies outside the arena"));
+        }
+        if value.first >= header.ops.count || value.last < value.first || value.last > header.ops.count {
+            return Err(error("life is not a range of operators"));
+        }
+        if !(value.scale.is_finite() && value.scale > 0.0) {
+            return Err(error("scale is not a positive number"));
+        }
+        let integer_model = model.precision == Precision::Int8;
+        let zero_range = match value.dtype {
+            DType::F32 if !integer_model => 0..=0,
+            DType::I8 if integer_model => -128..=127,
+            DType::I16 if integer_model => 0..=0,
+            DType::U8 => 0..=0,
+            _ => return Err(error("element type does not belong to the model's precision")),
+        };
+        if !zero_range.contains(&value.zero_point) {
+            return Err(error("zero point out of range"));
+        }
+        for other in 0..index {
+            let other = model.value(other);
+            let together = value.first <= other.last && other.first <= value.last;
+            let (a, b) = (value.range(), other.range());
+            if together && a.start < b.end && b.start < a.end {
+                return Err(error("shares arena bytes with another value that lives at the same time"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The values that callers read exist, are written, and live to the end.
+fn results(model: &Model) -> Result<(), ParseError> {
+    let header = &model.header;
+    let lives = |index: u32| {
+        index < header.values.count && {
+            let value = model.value(index);
+            value.last == header.ops.count && model.op(value.first).output == index
+        }
+    };
+    if !lives(header.output) {
+        return Err(ParseError::Header("output is not a value that lives to the end"));
+    }
+    if header.pixels != NONE && !(lives(header.pixels) && model.value(header.pixels).dtype == DType::U8) {
+        return Err(ParseError::Header("pixels is not an 8-bit value that lives to the end"));
+    }
+    if header.features != NONE && !(lives(header.features) && model.value(header.features).dtype == DType::F32) {
+        return Err(ParseError::Header("features is not a float value that lives to the end"));
+    }
+    Ok(())
+}
+
+/// Bytes of a shape, `None` if a dimension is zero or the whole does not fit 31 bits, so that sizes fit a `usize` and
+/// an `isize` on 32-bit targets too.
+fn bytes_of(dims: &[u32], dtype: DType) -> Option<u32> {
+    let len = dims.iter().try_fold(dtype.size(), |len, &d| len.checked_mul(d))?;
+    (len > 0 && len <= i32::MAX as u32).then_some(len)
+}
