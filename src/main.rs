@@ -1,5 +1,61 @@
-//! Driftlet command line.
+//! The command line of Driftlet.
 
-fn main() {
-    println!("driftlet {}", env!("CARGO_PKG_VERSION"));
+mod commands;
+mod given_noise;
+mod mapping;
+mod model_file;
+mod npy;
+mod progress;
+mod sampling;
+mod shipped;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train, quantize and run one-step drifting generators on anything.
+#[derive(Parser)]
+#[command(version, about, after_help = "Exit codes: 0 done, 1 failed (the message says what and why), 2 wrong usage.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole story on the shipped model: quantize, generate, compare; no network, under a minute
+    Demo(commands::demo::Arguments),
+    /// Train a network as a TOML file says
+    #[cfg(feature = "train")]
+    Train(commands::train::Arguments),
+    /// Random weights: size and time a network before training it
+    Init(commands::init::Arguments),
+    /// Turn a checkpoint into a .drift file
+    Quantize(commands::quantize::Arguments),
+    /// List operators, flash, exact arena, multiply-accumulates and hash of a .drift file
+    Inspect(commands::inspect::Arguments),
+    /// Generate pictures
+    Sample(commands::sample::Arguments),
+    /// Say what quantization cost: Frechet distances of paired samples with confidence intervals
+    Compare(commands::compare::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(arguments) => commands::demo::run(&arguments),
+        #[cfg(feature = "train")]
+        Command::Train(arguments) => commands::train::run(arguments),
+        Command::Init(arguments) => commands::init::run(&arguments),
+        Command::Quantize(arguments) => commands::quantize::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Sample(arguments) => commands::sample::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

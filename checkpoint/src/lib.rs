@@ -1,1 +1,27 @@
 //! Checkpoints of drifting generators: architecture, weights, atomic files.
+//!
+//! A checkpoint is a directory with `config.json` (what the network is and how it was trained) and
+//! `weights.safetensors` (f32, under the names of [`Architecture::parameters`]).
+//!
+//! ```
+//! use driftlet_checkpoint::{Architecture, Checkpoint, Config};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let micro = Architecture::preset("micro").ok_or("no such preset")?;
+//! let checkpoint = Checkpoint::random(Config::new(micro), 1);
+//! assert_eq!(checkpoint.tensor("noise.bias").shape, [96]);
+//! # Ok(()) }
+//! ```
+
+mod architecture;
+mod atomic;
+mod checkpoint;
+mod config;
+mod error;
+mod random;
+
+pub use architecture::{Architecture, Classifier, ConvLayer, EdgeConv, Encoder, Stage};
+pub use atomic::write_atomic;
+pub use checkpoint::{Checkpoint, Tensor};
+pub use config::Config;
+pub use error::CheckpointError;

@@ -1,1 +1,73 @@
-//! Data sets for training and evaluation.
+//! Data sets: pictures with labels.
+
+mod fashion_mnist;
+mod idx;
+
+use std::path::PathBuf;
+
+pub use fashion_mnist::{FASHION_MNIST_CLASSES, Split, fashion_mnist};
+pub use idx::{read_idx_images, read_idx_labels};
+
+/// Pictures with labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Channels.
+    pub channels: usize,
+    /// `[count, height, width, channels]`, row-major.
+    pub pixels: Vec<u8>,
+    /// One class per picture.
+    pub labels: Vec<u8>,
+}
+
+impl Images {
+    /// Pixels of one picture, all channels.
+    pub fn image_len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// Why a data set cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// It is nowhere.
+    #[error(
+        "{name} is not here; looked in {looked_in}. Install the package dataset-fashion-mnist (apt), or put the four \
+         files of the data set (.gz or unpacked) into a folder and name it in the variable DRIFTLET_DATA"
+    )]
+    NotFound {
+        /// The data set's file.
+        name: String,
+        /// Folders, in the order of looking.
+        looked_in: String,
+    },
+    /// The operating system refused.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is not what its name says.
+    #[error("{file}: {problem}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// The field, and what is wrong with it.
+        problem: String,
+    },
+}

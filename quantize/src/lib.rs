@@ -1,1 +1,113 @@
-//! From a checkpoint to a .drift file: graph, calibration, integers, memory plan.
+//! From a checkpoint to a `.drift` file: graph, calibration, integers, memory plan.
+//!
+//! ```text
+//! checkpoint --lower--> graph --float--> program --emit--> .drift (f32, f16)
+//!                         |                                  |
+//!                         |                              calibrate (runs the f32 file)
+//!                         |                                  |
+//!                         +------------- integers <----------+
+//!                                            |
+//!                                         program --emit--> .drift (int8)
+//! ```
+//!
+//! ```
+//! use driftlet_checkpoint::{Architecture, Checkpoint, Config};
+//! use driftlet_quantize::{Options, Precision, quantize};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let architecture = Architecture::preset("micro").ok_or("no such preset")?;
+//! let checkpoint = Checkpoint::random(Config::new(architecture), 1);
+//! let file = quantize(&checkpoint, &Options::new("example", Precision::F16))?;
+//! # assert!(!file.is_empty());
+//! # Ok(()) }
+//! ```
+
+mod calibrate;
+mod emit;
+mod float;
+mod graph;
+mod integers;
+mod lower;
+mod plan;
+mod program;
+
+pub use driftlet_runtime::format::Precision;
+
+use driftlet_checkpoint::Checkpoint;
+use program::Metadata;
+
+/// How to quantize.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of the model, kept in the file.
+    pub name: String,
+    /// Arithmetic of the result.
+    pub precision: Precision,
+    /// Number of pictures generated to learn the ranges of activations; for [`Precision::Int8`] only.
+    pub calibration_samples: u32,
+    /// Seed of the first of these pictures.
+    pub calibration_seed: u64,
+}
+
+impl Options {
+    /// The defaults: 256 calibration pictures from seed 2^32 on, far from the seeds that people try.
+    pub fn new(name: &str, precision: Precision) -> Self {
+        Self { name: name.into(), precision, calibration_samples: 256, calibration_seed: 1 << 32 }
+    }
+}
+
+/// Makes the bytes of a `.drift` file. The same checkpoint and options give the same bytes.
+///
+/// # Errors
+/// [`QuantizeError`] for networks that the runtime cannot run, and weights that the precision cannot hold.
+pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, QuantizeError> {
+    let graph = lower::lower(checkpoint)?;
+    let mut metadata = Metadata {
+        name: options.name.clone(),
+        precision: options.precision.name().into(),
+        data: checkpoint.config.data.clone(),
+        class_names: checkpoint.config.class_names.clone(),
+        quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
+        calibration: None,
+    };
+    match options.precision {
+        Precision::F32 | Precision::F16 => emit::emit(&float::program(&graph, options.precision)?, &metadata),
+        Precision::Int8 => {
+            let reference = emit::emit(&float::program(&graph, Precision::F32)?, &metadata)?;
+            let calibration = calibrate::calibrate(&reference, &graph, options)?;
+            metadata.calibration = Some(calibration.summary);
+            emit::emit(&integers::program(&graph, &calibration.ranges)?, &metadata)
+        }
+    }
+}
+
+/// Why a checkpoint cannot be quantized.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// The runtime has no operators for this network.
+    #[error("a network of type `{0}` cannot be made into a .drift file; give a generator or a classifier")]
+    Unsupported(&'static str),
+    /// A parameter has no counterpart in the file.
+    #[error("{field}: {problem}")]
+    Parameter {
+        /// The tensor or configuration field.
+        field: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The result is larger than the format allows.
+    #[error("the model is too large for a .drift file: {0}")]
+    TooLarge(&'static str),
+    /// Calibration needs a picture.
+    #[error("calibration needs at least one picture; set calibration samples to 1 or more")]
+    NoCalibration,
+    /// The runtime refuses what was made: a defect of the quantizer.
+    #[error("the file just made does not pass its own proof ({0}); please report this")]
+    Defect(String),
+}
+
+impl QuantizeError {
+    pub(crate) fn parameter(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Parameter { field: field.into(), problem: problem.into() }
+    }
+}

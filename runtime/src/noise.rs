@@ -150,4 +150,22 @@ mod tests {
         assert_ne!(word(99, Stream::Noise, 0), word(99, Stream::Style, 0));
         assert_ne!(word(1, Stream::Noise, 0), word(1 << 32, Stream::Noise, 0));
     }
+
+    /// The table of test vectors in the specification is true.
+    #[test]
+    fn the_documents_vectors_hold() {
+        let document = include_str!("../../docs/noise.md");
+        let rows = document.lines().filter_map(|line| {
+            let (seed, samples) = line.strip_prefix("| ")?.strip_suffix("` |")?.split_once(" | `")?;
+            Some((seed.parse::<u64>().ok()?, samples))
+        });
+        let mut checked = 0;
+        for (seed, samples) in rows {
+            let expected: Vec<String> = samples.split(' ').map(String::from).collect();
+            let got: Vec<String> = Gaussian::new(seed).take(expected.len()).map(|v| v.to_string()).collect();
+            assert_eq!(got, expected, "seed {seed}");
+            checked += 1;
+        }
+        assert_eq!(checked, 5);
+    }
 }

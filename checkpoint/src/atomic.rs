@@ -1,0 +1,66 @@
+//! Files that are either whole or not there.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes a file so that readers, and we after a crash, see either the old or the new content: writes a temporary file
+/// beside it, flushes it to the disk, renames it, and flushes the directory. Missing folders are made.
+///
+/// # Errors
+/// The system's, with nothing left behind.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let Some(name) = path.file_name() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"));
+    };
+    fs::create_dir_all(parent)?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = parent.join(temporary);
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        // Directories cannot be flushed on every system; the rename has happened either way.
+        if let Ok(directory) = File::open(parent) {
+            let _ = directory.sync_all();
+        }
+        Ok(())
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_and_leaves_nothing_behind() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("a/b.bin");
+        write_atomic(&path, b"one")?;
+        write_atomic(&path, b"two")?;
+        assert_eq!(fs::read(&path)?, b"two");
+        assert_eq!(fs::read_dir(directory.path().join("a"))?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        // A folder of that name cannot be replaced by a file.
+        fs::create_dir(directory.path().join("taken"))?;
+        assert!(write_atomic(&directory.path().join("taken"), b"x").is_err());
+        assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Learns the range of every activation from pictures that the float model makes.
+//!
+//! Two passes over the same seeds: the first finds the extremes, the second counts values between them. The range kept
+//! is the one whose 8-bit grid has the smallest mean squared error: a few outliers are not worth a coarse grid.
+
+use aligned_vec::AVec;
+use driftlet_runtime::format::ALIGN;
+use driftlet_runtime::{Guidance, Model, Sampler, Step, View};
+use rayon::prelude::*;
+
+use crate::graph::Graph;
+use crate::program::CalibrationSummary;
+use crate::{Options, QuantizeError};
+
+/// What an activation's grid has to cover; contains 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    pub low: f64,
+    pub high: f64,
+}
+
+/// Ranges in order of the graph's values.
+pub struct Calibration {
+    pub ranges: Vec<Range>,
+    pub summary: CalibrationSummary,
+}
+
+const BINS: usize = 2048;
+
+/// Runs the float file of a graph.
+pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
+    if options.calibration_samples == 0 {
+        return Err(QuantizeError::NoCalibration);
+    }
+    let defect = |e: &dyn std::fmt::Display| QuantizeError::Defect(e.to_string());
+    let file = AVec::<u8>::from_slice(ALIGN as usize, file);
+    let model = Model::parse(&file).map_err(|e| defect(&e))?;
+    // Proves once that every later start succeeds.
+    Sampler::new(&model, &mut arena(&model)).map_err(|e| defect(&e))?;
+
+    let values = graph.values.len();
+    let output = |step: &Step| graph.nodes[step.index as usize].output;
+    let extremes = observe(
+        &model,
+        options,
+        || vec![(0f32, 0f32); values],
+        |extremes, step| {
+            if let View::F32(numbers) = step.output {
+                let (low, high) = &mut extremes[output(&step)];
+                for &x in numbers {
+                    (*low, *high) = (low.min(x), high.max(x));
+                }
+            }
+        },
+        |a, b| a.into_iter().zip(b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1))).collect(),
+    );
+    if let Some(value) = extremes.iter().position(|&(low, high)| !(low.is_finite() && high.is_finite())) {
+        return Err(QuantizeError::parameter(
+            format!("activation {value}"),
+            "is not finite: the weights overflow; train again or pick an earlier checkpoint",
+        ));
+    }
+    let counts = observe(
+        &model,
+        options,
+        || vec![vec![0u64; BINS]; values],
+        |counts, step| {
+            if let View::F32(numbers) = step.output {
+                let (low, high) = extremes[output(&step)];
+                let per_bin = BINS as f32 / (high - low).max(f32::MIN_POSITIVE);
+                for &x in numbers {
+                    counts[output(&step)][(((x - low) * per_bin) as usize).min(BINS - 1)] += 1;
+                }
+            }
+        },
+        |a, b| a.into_iter().zip(b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect()).collect(),
+    );
+    let ranges = extremes.iter().zip(&counts).map(|(&(low, high), counts)| best_range(low, high, counts)).collect();
+    let summary = CalibrationSummary {
+        samples: options.calibration_samples,
+        first_seed: options.calibration_seed,
+        method: "mean squared error",
+    };
+    Ok(Calibration { ranges, summary })
+}
+
+/// Makes the calibration pictures, in parallel, over all classes and the whole range of guidance. `merge` has to be
+/// associative and commutative, so that the result does not depend on the number of threads.
+fn observe<T: Send>(
+    model: &Model,
+    options: &Options,
+    empty: impl Fn() -> T + Sync + Send,
+    record: impl Fn(&mut T, Step) + Sync,
+    merge: impl Fn(T, T) -> T + Sync + Send,
+) -> T {
+    let (weakest, strongest) = model.guidance_range();
+    let run = |(mut seen, mut memory): (T, AVec<u8>), i: u32| {
+        if let (Ok(mut sampler), Some(class)) =
+            (Sampler::new(model, &mut memory), model.class(i % model.classes().max(1)))
+        {
+            // Five strengths in turn; classes and strengths have no common rhythm to miss a pair for long.
+            let span = u32::from(strongest.to_q8() - weakest.to_q8());
+            let strength = u32::from(weakest.to_q8()) + span * (i / model.classes().max(1) % 5) / 4;
+            let guidance = Guidance::from_q8(strength as u16);
+            let seed = options.calibration_seed.wrapping_add(i.into());
+            sampler.generate_observed(seed, class, guidance, &mut |step| record(&mut seen, step));
+        }
+        (seen, memory)
+    };
+    (0..options.calibration_samples)
+        .into_par_iter()
+        .with_min_len(16)
+        .fold(|| (empty(), arena(model)), run)
+        .map(|(seen, _)| seen)
+        .reduce(&empty, merge)
+}
+
+fn arena(model: &Model) -> AVec<u8> {
+    let mut arena = AVec::new(ALIGN as usize);
+    arena.resize(model.arena_len(), 0);
+    arena
+}
+
+/// The range with the smallest mean squared error on a grid of 256 points.
+fn best_range(low: f32, high: f32, counts: &[u64]) -> Range {
+    let (low, high) = (f64::from(low), f64::from(high));
+    let width = (high - low) / counts.len() as f64;
+    let error = |range: Range| -> f64 {
+        let step = (range.high - range.low) / 255.0;
+        let cost = |(bin, &count): (usize, &u64)| {
+            let x = low + (bin as f64 + 0.5) * width;
+            let beyond = (x - range.high).max(range.low - x).max(0.0);
+            count as f64 * (beyond * beyond + if beyond > 0.0 { 0.0 } else { step * step / 12.0 })
+        };
+        counts.iter().enumerate().filter(|(_, c)| **c > 0).map(cost).sum()
+    };
+    let candidates = (40..=100).map(|percent| {
+        let share = f64::from(percent) / 100.0;
+        Range { low: low * share, high: high * share }
+    });
+    let whole = Range { low, high };
+    candidates
+        .fold((error(whole), whole), |best, range| {
+            let error = error(range);
+            if error < best.0 { (error, range) } else { best }
+        })
+        .1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outlier_is_clipped_and_a_flat_histogram_is_kept() {
+        let mut counts = vec![0; BINS];
+        counts[..BINS / 2].fill(1_000_000);
+        counts[BINS - 1] = 1;
+        let clipped = best_range(0.0, 8.0, &counts);
+        assert!((4.0..4.2).contains(&clipped.high), "{clipped:?}");
+        assert_eq!(best_range(-1.0, 1.0, &[10; BINS]), Range { low: -1.0, high: 1.0 });
+    }
+}

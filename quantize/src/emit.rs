@@ -1,0 +1,98 @@
+//! Writes a program as the bytes of a `.drift` file, see `docs/format.md`.
+
+use driftlet_runtime::format::{
+    ALIGN, HEADER_LEN, Header, MAX_RECORDS, NONE, OpRecord, Section, TensorRecord, VERSION_MAJOR, VERSION_MINOR,
+    ValueRecord, crc32,
+};
+
+use crate::QuantizeError;
+use crate::plan::plan;
+use crate::program::{Metadata, Program};
+
+/// Plans memory, lays the sections out, and proves the result with the runtime's own parser.
+pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeError> {
+    let records = program.tensors.len().max(program.values.len()).max(program.ops.len());
+    if records > MAX_RECORDS as usize {
+        return Err(QuantizeError::TooLarge("more than 4096 tensors, values or operators"));
+    }
+    let (places, arena) = plan(program);
+    let metadata = serde_json::to_vec(metadata).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+
+    let mut end = HEADER_LEN;
+    let mut section = |count: usize, size: usize, align: usize| {
+        let offset = end.next_multiple_of(align);
+        end = offset + count * size;
+        (offset, count)
+    };
+    let (metadata_at, tensors_at, values_at, ops_at) = (
+        section(metadata.len(), 1, 4),
+        section(program.tensors.len(), TensorRecord::LEN, 4),
+        section(program.values.len(), ValueRecord::LEN, 4),
+        section(program.ops.len(), OpRecord::LEN, 4),
+    );
+    let weights_offset = end.next_multiple_of(ALIGN as usize);
+    let mut offsets = Vec::with_capacity(program.tensors.len());
+    let mut file_len = weights_offset;
+    for tensor in &program.tensors {
+        let offset = file_len.next_multiple_of(ALIGN as usize);
+        offsets.push(offset);
+        file_len = offset + tensor.bytes.len();
+    }
+    let too_large = |_| QuantizeError::TooLarge("more than 4 GiB");
+    u32::try_from(file_len).map_err(too_large)?;
+    let arena_len = u32::try_from(arena).map_err(too_large)?;
+
+    // Every number below is at most `file_len`, `arena_len` or `MAX_RECORDS`, so casts to 32 bits are exact.
+    let mut file = vec![0; file_len];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(metadata_at.0, &metadata);
+    for (i, (tensor, &offset)) in program.tensors.iter().zip(&offsets).enumerate() {
+        let dims = tensor.dims.map(|d| d as u32);
+        let record = TensorRecord { dtype: tensor.dtype, dims, offset: offset as u32 };
+        put(tensors_at.0 + i * TensorRecord::LEN, &record.to_bytes());
+        put(offset, &tensor.bytes);
+    }
+    for (i, (value, place)) in program.values.iter().zip(&places).enumerate() {
+        let record = ValueRecord {
+            dtype: value.dtype,
+            zero_point: value.zero_point,
+            shape: value.shape.map(|d| d as u32),
+            offset: place.offset as u32,
+            scale: value.scale,
+            first: place.first as u32,
+            last: place.last as u32,
+        };
+        put(values_at.0 + i * ValueRecord::LEN, &record.to_bytes());
+    }
+    for (i, op) in program.ops.iter().enumerate() {
+        put(ops_at.0 + i * OpRecord::LEN, &op.to_bytes());
+    }
+    let section = |(offset, count): (usize, usize)| Section { offset: offset as u32, count: count as u32 };
+    let mut header = Header {
+        major: VERSION_MAJOR,
+        minor: VERSION_MINOR,
+        file_len: file_len as u32,
+        tables_crc: 0,
+        weights_crc: crc32(0, &file[weights_offset..]),
+        precision: program.precision as u8,
+        arena_len,
+        metadata: section(metadata_at),
+        tensors: section(tensors_at),
+        values: section(values_at),
+        ops: section(ops_at),
+        weights: section((weights_offset, file_len - weights_offset)),
+        classes: program.classes as u32,
+        guidance_min: program.guidance.0,
+        guidance_max: program.guidance.1,
+        output: program.output as u32,
+        pixels: program.pixels.map_or(NONE, |v| v as u32),
+        features: program.features.map_or(NONE, |v| v as u32),
+    };
+    file[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+    header.tables_crc = crc32(0, &file[24..weights_offset]);
+    file[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+
+    let aligned = aligned_vec::AVec::<u8>::from_slice(ALIGN as usize, &file);
+    driftlet_runtime::Model::parse(&aligned).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+    Ok(file)
+}

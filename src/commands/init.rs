@@ -1,0 +1,32 @@
+//! `driftlet init`: random weights.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use driftlet_checkpoint::{Architecture, Checkpoint, Config};
+
+/// Arguments of `driftlet init`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Network to make: `micro`, ..
+    #[arg(long)]
+    preset: String,
+    /// Seed of the weights
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Checkpoint directory to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Writes a checkpoint of random weights.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let architecture = Architecture::preset(&arguments.preset).with_context(|| {
+        format!("no preset is called `{}`; there are: {}", arguments.preset, Architecture::presets().join(", "))
+    })?;
+    let checkpoint = Checkpoint::random(Config::new(architecture), arguments.seed);
+    let weights: usize = checkpoint.tensors.values().map(|t| t.data.len()).sum();
+    checkpoint.save(&arguments.out)?;
+    println!("{}: {weights} random weights", arguments.out.display());
+    Ok(())
+}
