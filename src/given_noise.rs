@@ -35,7 +35,12 @@ pub fn run(model: &Model, inputs: &Path, out: &Path, guidance: f32) -> Result<()
     let count = noise.len() / len;
     let per_image = |name: &str, default: f64| -> Result<Vec<f64>> {
         let values = read(name)?.unwrap_or_else(|| vec![default; count]);
-        ensure!(values.len() == count, "{}: {name} has {} numbers, noise is for {count}", inputs.display(), values.len());
+        ensure!(
+            values.len() == count,
+            "{}: {name} has {} numbers, noise is for {count}",
+            inputs.display(),
+            values.len()
+        );
         Ok(values)
     };
     let classes = per_image("class_labels", 0.0)?;
@@ -46,7 +51,8 @@ pub fn run(model: &Model, inputs: &Path, out: &Path, guidance: f32) -> Result<()
     for ((noise, &class), &strength) in noise.chunks_exact(len).zip(&classes).zip(&strengths) {
         check_guidance(strength as f32, model).with_context(|| format!("{}: cfg_scale", inputs.display()))?;
         let index = class as u32;
-        let class = model.class(index).filter(|_| f64::from(index) == class).with_context(|| no_such_class(index, model))?;
+        let class =
+            model.class(index).filter(|_| f64::from(index) == class).with_context(|| no_such_class(index, model))?;
         let noise: Vec<f32> = noise.iter().map(|&x| x as f32).collect();
         sampler.generate_from(&noise, class, Guidance::from_f32(strength as f32))?;
         output.extend(sampler.unrounded());

@@ -112,7 +112,7 @@ fn read_weights(config: &Config, bytes: &[u8]) -> Result<BTreeMap<String, Tensor
         }
         tensors.insert(name, Tensor { shape, data });
     }
-    match file.names().into_iter().find(|name| !tensors.contains_key(&name.to_string())) {
+    match file.names().into_iter().find(|name| !tensors.contains_key(*name)) {
         Some(name) => Err(format!("tensor {name} belongs to no layer of config.json's architecture")),
         None => Ok(tensors),
     }

@@ -1,11 +1,13 @@
 //! Data sets: pictures with labels.
 
 mod fashion_mnist;
+mod grid;
 mod idx;
 
 use std::path::PathBuf;
 
 pub use fashion_mnist::{FASHION_MNIST_CLASSES, Split, fashion_mnist};
+pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
 
 /// Pictures with labels.

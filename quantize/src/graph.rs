@@ -84,9 +84,4 @@ impl Graph {
         self.nodes.push(Node { op, input, residual, output });
         output
     }
-
-    /// Values that the caller reads after the last operator.
-    pub fn results(&self) -> impl Iterator<Item = ValueId> {
-        [Some(self.output), self.pixels, self.features].into_iter().flatten()
-    }
 }

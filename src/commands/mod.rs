@@ -1,7 +1,5 @@
 //! One module per command: its arguments, and what it does.
 
-pub mod compare;
-pub mod demo;
 pub mod init;
 pub mod inspect;
 pub mod quantize;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use driftlet_checkpoint::write_atomic;
-use driftlet_metrics::grid::grid_png;
+use driftlet_data::grid_png;
 use driftlet_runtime::{Guidance, Model};
 use sha2::{Digest, Sha256};
 
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let columns = if batch.class.is_none() { model.classes().clamp(1, 20) as usize } else { 10.min(batch.count) };
     let bytes = match extension(out).as_str() {
         "png" => grid_png(&pixels, [height, width, channels], columns)
-            .with_context(|| format!("cannot draw {}", out.display()))?,
+            .map_err(|e| anyhow!("cannot draw {}: {e}", out.display()))?,
         "npy" => npy::bytes(&[batch.count, height, width, channels], &pixels),
         _ => bail!("{}: unknown kind of file; name it .png or .npy", out.display()),
     };
@@ -77,7 +77,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn print_hashes(model: &Model, batch: &Batch, pixels: &[u8], image_len: usize) {
     for (i, image) in pixels.chunks_exact(image_len).enumerate() {
         let class = batch.class_of(i, model.classes());
-        println!("{}  seed {} class {class} guidance {}", hex(&Sha256::digest(image)), batch.seed_of(i), batch.guidance.to_f32());
+        println!(
+            "{}  seed {} class {class} guidance {}",
+            hex(&Sha256::digest(image)),
+            batch.seed_of(i),
+            batch.guidance.to_f32()
+        );
     }
     println!("{}  all", hex(&Sha256::digest(pixels)));
 }
@@ -98,7 +103,8 @@ fn class_index(name: &str, model: &Model) -> Result<u32> {
         return Ok(index);
     }
     let metadata: serde_json::Value = serde_json::from_slice(model.metadata()).unwrap_or_default();
-    let names: Vec<&str> = metadata["class_names"].as_array().into_iter().flatten().filter_map(|n| n.as_str()).collect();
+    let names: Vec<&str> =
+        metadata["class_names"].as_array().into_iter().flatten().filter_map(|n| n.as_str()).collect();
     let found = names.iter().position(|n| n.eq_ignore_ascii_case(name));
     let index = found.with_context(|| format!("no class is called `{name}`; there are: {}", names.join(", ")))?;
     Ok(index as u32)

@@ -22,7 +22,7 @@ pub fn lower(net: &EdgeConv, checkpoint: &Checkpoint) -> Result<Graph, QuantizeE
     let base = [height, width, net.base_channels];
     let mut x = graph.push(Op::Linear(filter(checkpoint, "base", true)), Some(embedding), None, base);
 
-    let mut conv = |graph: &mut Graph, x, residual, name: &str, upsample, shape| -> ValueId {
+    let conv = |graph: &mut Graph, x, residual, name: &str, upsample, shape| -> ValueId {
         let op = Op::Conv2d { filter: filter(checkpoint, name, name != "out"), stride: 1, upsample, padding: 1 };
         graph.push(op, Some(x), residual, shape)
     };

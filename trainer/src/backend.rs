@@ -1,0 +1,40 @@
+//! Which backend computes.
+
+#[cfg(any(feature = "flex", feature = "tch", feature = "cuda", feature = "wgpu"))]
+use burn::backend::Autodiff;
+
+use crate::config::Config;
+use crate::{TrainError, TrainOptions, tasks};
+
+/// Runs a configuration on the backend of that name.
+pub fn run(config: &Config, options: &TrainOptions) -> Result<(), TrainError> {
+    let unavailable = |problem: String| TrainError::Backend { name: options.backend.clone(), problem };
+    let name = match options.backend.as_str() {
+        "cpu" if cfg!(feature = "tch") => "tch",
+        "cpu" => "flex",
+        name => name,
+    };
+    match name {
+        #[cfg(feature = "flex")]
+        "flex" => tasks::run::<Autodiff<burn::backend::Flex>>(config, options, &Default::default()),
+        #[cfg(feature = "tch")]
+        "tch" => {
+            let device = burn::backend::libtorch::LibTorchDevice::Cpu;
+            tasks::run::<Autodiff<burn::backend::LibTorch>>(config, options, &device)
+        }
+        #[cfg(feature = "cuda")]
+        "cuda" => {
+            // Without a driver Burn panics in a thread of its own; look first.
+            if cfg!(target_os = "linux") && !std::path::Path::new("/dev/nvidiactl").exists() {
+                return Err(unavailable("no NVIDIA driver is loaded; install it, or use --backend cpu".into()));
+            }
+            tasks::run::<Autodiff<burn::backend::Cuda>>(config, options, &Default::default())
+        }
+        #[cfg(feature = "wgpu")]
+        "wgpu" => tasks::run::<Autodiff<burn::backend::Wgpu>>(config, options, &Default::default()),
+        "flex" | "tch" | "cuda" | "wgpu" => {
+            Err(unavailable(format!("not compiled in; build with the feature `{name}` of driftlet-trainer")))
+        }
+        _ => Err(unavailable("is not known; there are cpu, flex, tch, cuda, wgpu".into())),
+    }
+}

@@ -1,0 +1,299 @@
+//! The TOML file of a run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::drift::TEMPERATURES;
+
+/// What to train. Unknown fields are errors, so that a misspelt one is not silently left at its default.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the network's preset.
+    pub preset: String,
+    /// Data set: `fashion-mnist`.
+    pub data: String,
+    /// Seed of weights, order and noise.
+    #[serde(default)]
+    pub seed: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    #[serde(default)]
+    pub log: Log,
+    /// For a generator.
+    pub drift: Option<Drift>,
+    /// For an encoder.
+    pub encoder: Option<Encoder>,
+    /// For a classifier.
+    pub classifier: Option<Classifier>,
+}
+
+/// AdamW (Loshchilov and Hutter, 2019) and what surrounds it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Optimizer {
+    pub learning_rate: f64,
+    pub beta_1: f32,
+    pub beta_2: f32,
+    pub weight_decay: f32,
+    /// Steps of linear growth from zero.
+    pub warmup_steps: u64,
+    /// Steps of linear decay to zero at the end; 0 keeps the rate constant.
+    pub decay_steps: u64,
+    /// Largest norm of the whole gradient.
+    pub clip_norm: f64,
+    /// Decay of the running average of weights; early on `(1 + step) / (10 + step)` where that is smaller.
+    pub ema: f64,
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self {
+            learning_rate: 2e-4,
+            beta_1: 0.9,
+            beta_2: 0.95,
+            weight_decay: 0.01,
+            warmup_steps: 100,
+            decay_steps: 0,
+            clip_norm: 2.0,
+            ema: 0.999,
+        }
+    }
+}
+
+/// Steps between outputs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Lines of the log.
+    pub every: u64,
+    /// Sample grids and test figures.
+    pub review_every: u64,
+    /// Checkpoints.
+    pub checkpoint_every: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { every: 10, review_every: 500, checkpoint_every: 200 }
+    }
+}
+
+/// The drifting loss and its batch.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    /// Generated samples per class and step (G).
+    pub generated: usize,
+    /// Real samples of the class (P).
+    pub positives: usize,
+    /// Real samples of any class (N), the extra negatives of guidance.
+    pub negatives: usize,
+    #[serde(default = "temperatures")]
+    pub temperatures: Vec<f64>,
+    /// Guidance strengths are drawn from `[1, last knot]` with density `a^-power`.
+    #[serde(default = "guidance_power")]
+    pub guidance_power: f64,
+    /// Real samples kept per class.
+    #[serde(default = "class_queue")]
+    pub class_queue: usize,
+    /// Real samples of any class kept.
+    #[serde(default = "global_queue")]
+    pub global_queue: usize,
+    /// New real samples per step.
+    #[serde(default = "pushed")]
+    pub pushed: usize,
+    /// Where the distance is taken.
+    pub features: Vec<Feature>,
+    /// Checkpoint of the frozen encoder; a relative path starts at the configuration's folder.
+    pub encoder: Option<PathBuf>,
+    /// Checkpoint of a classifier that judges samples on the way; not part of the loss.
+    pub judge: Option<PathBuf>,
+}
+
+/// A feature that the drifting loss is taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// The whole picture as one vector.
+    Pixels,
+    /// The picture averaged over 2x2 pixels, as one vector.
+    Pixels2x2,
+    /// The picture averaged over 4x4 pixels, as one vector.
+    Pixels4x4,
+    /// Each patch of 4x4 pixels.
+    Patches4x4,
+    /// Each location of the encoder's last map.
+    Locations,
+    /// Mean over each 2x2 square of locations of every earlier map of the encoder.
+    Squares,
+    /// Mean over all locations of each map.
+    Means,
+    /// Standard deviation over all locations of each map.
+    Deviations,
+    /// Each map of the encoder as one vector.
+    Maps,
+}
+
+impl Feature {
+    /// Whether it needs the encoder.
+    pub fn encoded(self) -> bool {
+        !matches!(self, Self::Pixels | Self::Pixels2x2 | Self::Pixels4x4 | Self::Patches4x4)
+    }
+}
+
+/// A masked autoencoder, fine-tuned as a classifier.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encoder {
+    pub batch: usize,
+    /// Chance that a patch is set to zero.
+    pub mask: f64,
+    /// Steps at the end that also train the classifier head.
+    pub fine_tune_steps: u64,
+    /// Weight of the cross-entropy, reached after a third of the fine-tuning.
+    pub cross_entropy: f64,
+}
+
+/// A classifier.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classifier {
+    pub batch: usize,
+}
+
+fn temperatures() -> Vec<f64> {
+    TEMPERATURES.to_vec()
+}
+
+fn guidance_power() -> f64 {
+    3.0
+}
+
+fn class_queue() -> usize {
+    128
+}
+
+fn global_queue() -> usize {
+    1000
+}
+
+fn pushed() -> usize {
+    64
+}
+
+/// Reads a file, applies `key=value` overrides, and checks every number.
+pub fn load(path: &Path, set: &[String]) -> Result<Config, TrainError> {
+    let file = path.display().to_string();
+    let error = |file: &str, problem: String| TrainError::Config { file: file.into(), problem };
+    let text = std::fs::read_to_string(path).map_err(|e| error(&file, format!("cannot be read: {e}")))?;
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| error(&file, e.to_string()))?;
+    for assignment in set {
+        override_field(&mut table, assignment).map_err(|problem| error(&format!("--set {assignment}"), problem))?;
+    }
+    let mut config: Config = table.try_into().map_err(|e: toml::de::Error| error(&file, e.to_string()))?;
+    check(&config).map_err(|problem| error(&file, problem))?;
+    if let Some(drift) = &mut config.drift {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for path in [&mut drift.encoder, &mut drift.judge].into_iter().flatten() {
+            *path = folder.join(&path);
+        }
+    }
+    Ok(config)
+}
+
+/// Sets `a.b=value`; the value is TOML, or a bare string.
+fn override_field(table: &mut toml::Table, assignment: &str) -> Result<(), String> {
+    let (key, value) = assignment.split_once('=').ok_or("write key=value")?;
+    let value = match format!("v = {value}").parse::<toml::Table>() {
+        Ok(mut parsed) => parsed.remove("v").ok_or("write key=value")?,
+        Err(_) => toml::Value::String(value.into()),
+    };
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let last = parts.pop().ok_or("write key=value")?;
+    let mut inner = table;
+    for part in parts {
+        let entry = inner.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        inner = entry.as_table_mut().ok_or_else(|| format!("{part} is not a section"))?;
+    }
+    inner.insert(last.into(), value);
+    Ok(())
+}
+
+fn check(config: &Config) -> Result<(), String> {
+    let Config { optimizer, log, .. } = config;
+    let ensure = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(problem.to_owned()) };
+    ensure(config.steps > 0, "steps must be at least 1")?;
+    ensure(config.data == "fashion-mnist", "data must be \"fashion-mnist\"")?;
+    ensure(log.every > 0 && log.review_every > 0 && log.checkpoint_every > 0, "log: intervals must be at least 1")?;
+    ensure(optimizer.learning_rate > 0.0, "optimizer.learning_rate must be positive")?;
+    ensure(optimizer.clip_norm > 0.0, "optimizer.clip_norm must be positive")?;
+    let unit = |x: f32| (0.0..1.0).contains(&x);
+    ensure(unit(optimizer.beta_1) && unit(optimizer.beta_2), "optimizer.beta_1 and beta_2 must lie in 0..1")?;
+    ensure((0.0..1.0).contains(&optimizer.ema), "optimizer.ema must lie in 0..1")?;
+    ensure(optimizer.weight_decay >= 0.0, "optimizer.weight_decay must not be negative")?;
+    if let Some(drift) = &config.drift {
+        ensure(drift.generated >= 2, "drift.generated must be at least 2: samples repel each other")?;
+        ensure(drift.positives >= 1, "drift.positives must be at least 1")?;
+        ensure(drift.positives <= drift.class_queue, "drift.class_queue must hold drift.positives")?;
+        ensure(drift.negatives <= drift.global_queue, "drift.global_queue must hold drift.negatives")?;
+        ensure(drift.pushed >= 1, "drift.pushed must be at least 1")?;
+        ensure(!drift.features.is_empty(), "drift.features must name at least one feature")?;
+        ensure(!drift.temperatures.is_empty(), "drift.temperatures must not be empty")?;
+        ensure(drift.temperatures.iter().all(|&t| t > 0.0), "drift.temperatures must be positive")?;
+        ensure(drift.guidance_power > 1.0, "drift.guidance_power must be above 1")?;
+        let encoded = drift.features.iter().any(|f| f.encoded());
+        ensure(!encoded || drift.encoder.is_some(), "drift.encoder must name a checkpoint: a feature needs it")?;
+    }
+    if let Some(encoder) = &config.encoder {
+        ensure(encoder.batch >= 1, "encoder.batch must be at least 1")?;
+        ensure(encoder.mask > 0.0 && encoder.mask <= 1.0, "encoder.mask must lie in 0..=1, above 0")?;
+        ensure((0.0..=1.0).contains(&encoder.cross_entropy), "encoder.cross_entropy must lie in 0..=1")?;
+        ensure(encoder.fine_tune_steps <= config.steps, "encoder.fine_tune_steps must not exceed steps")?;
+    }
+    if let Some(classifier) = &config.classifier {
+        ensure(classifier.batch >= 1, "classifier.batch must be at least 1")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str =
+        "preset = \"fashion-classifier\"\ndata = \"fashion-mnist\"\nsteps = 5\n[classifier]\nbatch = 3\n";
+
+    fn loaded(text: &str, set: &[&str]) -> Result<Config, String> {
+        let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let path = directory.path().join("c.toml");
+        std::fs::write(&path, text).map_err(|e| e.to_string())?;
+        let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
+        load(&path, &set).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn overrides_reach_nested_fields() -> Result<(), String> {
+        let config = loaded(MINIMAL, &["steps=7", "optimizer.learning_rate=1e-2", "preset=nano"])?;
+        assert_eq!((config.steps, config.optimizer.learning_rate, config.preset.as_str()), (7, 1e-2, "nano"));
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (set, expected) in [
+            ("optimiser.ema=0.9", "optimiser"),
+            ("optimizer.ema=1.5", "optimizer.ema"),
+            ("steps=0", "steps"),
+            ("classifier.batch=x", "batch"),
+            ("steps", "key=value"),
+        ] {
+            let error = loaded(MINIMAL, &[set]).expect_err(set);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Trains the encoder of the drifting loss: a masked autoencoder, then a classifier head on top.
+
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+use driftlet_checkpoint as checkpoint;
+use driftlet_checkpoint::Architecture;
+use driftlet_data::Images;
+use rand::Rng;
+use serde_json::{Map, json};
+
+use super::classifier::varied;
+use super::{accuracy, cross_entropy, labels, pictures};
+use crate::config::{self, Config};
+use crate::networks;
+use crate::order::{Order, rng};
+use crate::run::{Averaged, Review, StepLoss, Task};
+
+/// L2 on masked patches; near the end `w * cross-entropy + (1 - w) * L2`.
+pub struct Encoder<D> {
+    net: checkpoint::Encoder,
+    settings: config::Encoder,
+    seed: u64,
+    steps: u64,
+    order: Order,
+    train: Images,
+    test: Images,
+    device: D,
+}
+
+impl<D: Clone> Encoder<D> {
+    /// With its data.
+    pub fn new(
+        net: checkpoint::Encoder,
+        settings: config::Encoder,
+        config: &Config,
+        train: Images,
+        test: Images,
+        device: &D,
+    ) -> Self {
+        let order = Order::new(config.seed, train.len());
+        Self { net, settings, seed: config.seed, steps: config.steps, order, train, test, device: device.clone() }
+    }
+
+    /// Weight of the cross-entropy at a step: it grows over the first third of the fine-tuning.
+    fn cross_entropy_weight(&self, step: u64) -> f64 {
+        let tuned = (step + self.settings.fine_tune_steps).saturating_sub(self.steps);
+        let ramp = (self.settings.fine_tune_steps as f64 / 3.0).max(1.0);
+        self.settings.cross_entropy * (tuned as f64 / ramp).min(1.0)
+    }
+}
+
+impl<B: AutodiffBackend> Task<B> for Encoder<B::Device> {
+    type Network = networks::Encoder<B>;
+
+    fn architecture(&self) -> Architecture {
+        Architecture::Encoder(self.net.clone())
+    }
+
+    fn network(&self, device: &B::Device) -> Self::Network {
+        networks::Encoder::new(&self.net, device)
+    }
+
+    fn loss(&mut self, network: &Self::Network, step: u64) -> StepLoss<B> {
+        let first = (step - 1) * self.settings.batch as u64;
+        let indices: Vec<usize> = (first..first + self.settings.batch as u64).map(|k| self.order.at(k)).collect();
+        let mut rng = rng(self.seed, 1, step);
+        let images = varied(pictures::<B>(&self.train, &indices, &self.device), &mut rng);
+        let masked = mask::<B>(&self.net, indices.len(), self.settings.mask, &mut rng, &self.device);
+        let seen = images.clone() * (masked.clone().neg() + 1.0);
+        let error = network.reconstruct(last(network.maps(seen))) - images.clone();
+        let share = masked.clone().mean().clamp_min(1e-6);
+        let reconstruction = (error.powi_scalar(2) * masked).mean() / share;
+        let mut figures = Map::new();
+        let weight = self.cross_entropy_weight(step);
+        let mut loss = reconstruction;
+        if weight > 0.0 {
+            let logits = network.logits(last(network.maps(images)));
+            let entropy = cross_entropy(logits, labels(&self.train, &indices, &self.device));
+            loss = loss.mul_scalar(1.0 - weight) + entropy.mul_scalar(weight);
+            figures.insert("cross_entropy_weight".into(), json!(weight));
+        }
+        StepLoss { loss, figures, samples: self.settings.batch }
+    }
+
+    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Review {
+        let accuracy =
+            accuracy::<B::InnerBackend>(&self.test, &self.device, |images| network.logits(last(network.maps(images))));
+        Review { figures: Map::from_iter([("test_accuracy".into(), json!(accuracy))]), grid: None }
+    }
+}
+
+/// 1 where a patch is hidden, else 0: `[n, 1, height, width]`.
+fn mask<B: AutodiffBackend>(
+    net: &checkpoint::Encoder,
+    count: usize,
+    share: f64,
+    rng: &mut impl Rng,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let (rows, columns, patch) = (net.height / net.patch(), net.width / net.patch(), net.patch());
+    let data: Vec<f32> = (0..count * rows * columns).map(|_| f32::from(rng.random_bool(share))).collect();
+    let patches = Tensor::<B, 6>::from_data(TensorData::new(data, [count, 1, rows, 1, columns, 1]), device);
+    patches.repeat(&[1, 1, 1, patch, 1, patch]).reshape([count, 1, net.height, net.width])
+}
+
+/// An encoder has at least one stage.
+fn last<B: Backend>(mut maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
+    maps.remove(maps.len() - 1)
+}
