@@ -1,0 +1,64 @@
+//! Features of pictures, by a feature network that runs on the runtime like any other model.
+
+use aligned_vec::AVec;
+use driftlet_runtime::{Model, Network};
+use rayon::prelude::*;
+
+use crate::MetricsError;
+
+/// What a feature network saw in a set of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    /// Length of a feature vector.
+    pub dim: usize,
+    /// `[n, dim]`.
+    pub data: Vec<f32>,
+    /// The class that the network names, per picture.
+    pub predicted: Vec<u32>,
+}
+
+/// Looks at pictures `[n, height, width, channels]`, 8-bit, on all cores; calls `step` after each.
+///
+/// # Errors
+/// [`MetricsError`] if the model is no feature network, or the pictures do not fit it.
+pub fn extract(model: &Model, pixels: &[u8], step: &(dyn Fn() + Sync)) -> Result<Features, MetricsError> {
+    let arena = || {
+        let mut arena = AVec::<u8>::new(64);
+        arena.resize(model.arena_len(), 0);
+        arena
+    };
+    let image_len = Network::new(model, &mut arena())?.image_len();
+    if pixels.is_empty() || !pixels.len().is_multiple_of(image_len) {
+        let problem =
+            format!("{} bytes are no pictures of {image_len} pixels, which the feature network takes", pixels.len());
+        return Err(MetricsError::Shape(problem));
+    }
+    let seen: Vec<(Vec<f32>, u32)> = pixels
+        .par_chunks_exact(image_len)
+        .map_init(arena, |arena, image| {
+            let mut network = Network::new(model, arena)?;
+            let seen = network.run(image)?;
+            step();
+            Ok((seen.features.to_vec(), argmax(seen.output)))
+        })
+        .collect::<Result<_, MetricsError>>()?;
+    let dim = seen.first().map_or(0, |(features, _)| features.len());
+    if dim == 0 {
+        return Err(MetricsError::Shape("the network has no feature vector; give a classifier".into()));
+    }
+    let predicted = seen.iter().map(|(_, class)| *class).collect();
+    Ok(Features { dim, data: seen.into_iter().flat_map(|(features, _)| features).collect(), predicted })
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    best.map_or(0, |(class, _)| class as u32)
+}
+
+impl Features {
+    /// Share of pictures that the network names as intended.
+    pub fn accuracy(&self, intended: impl Iterator<Item = u32>) -> f64 {
+        let right = self.predicted.iter().zip(intended).filter(|(a, b)| **a == *b).count();
+        right as f64 / self.predicted.len() as f64
+    }
+}

@@ -1,0 +1,85 @@
+//! The Frechet distance between two normal distributions (Dowson and Landau, 1982; Heusel et al., 2017).
+
+use nalgebra::{DMatrix, Dyn, SymmetricEigen};
+
+use crate::{MetricsError, Statistics};
+
+/// `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1^(1/2) S2 S1^(1/2))^(1/2))`, at least 0.
+///
+/// Both square roots are of symmetric matrices, by their eigenvalues: no complex numbers, and singular covariances are
+/// no special case.
+///
+/// # Errors
+/// [`MetricsError::Shape`] if the dimensions differ.
+pub fn frechet_distance(a: &Statistics, b: &Statistics) -> Result<f64, MetricsError> {
+    let dim = a.dim();
+    if dim != b.dim() {
+        let problem =
+            format!("features of {dim} and of {} numbers cannot be compared; use one feature network", b.dim());
+        return Err(MetricsError::Shape(problem));
+    }
+    let shift: f64 = a.mean.iter().zip(&b.mean).map(|(a, b)| (a - b) * (a - b)).sum();
+    let trace = |s: &Statistics| (0..dim).map(|i| s.covariance[i * dim + i]).sum::<f64>();
+    let matrix = |s: &Statistics| DMatrix::from_row_slice(dim, dim, &s.covariance);
+    let root = square_root(matrix(a))?;
+    let product = &root * matrix(b) * &root;
+    // Rounding leaves the product slightly asymmetric.
+    let symmetric = (&product + product.transpose()) * 0.5;
+    let eigenvalues = eigen(symmetric)?.eigenvalues;
+    let overlap: f64 = eigenvalues.iter().map(|&v| v.max(0.0).sqrt()).sum();
+    Ok((shift + trace(a) + trace(b) - 2.0 * overlap).max(0.0))
+}
+
+/// The symmetric square root of a positive semidefinite matrix.
+fn square_root(matrix: DMatrix<f64>) -> Result<DMatrix<f64>, MetricsError> {
+    let mut eigen = eigen(matrix)?;
+    // A covariance has no negative eigenvalues but by rounding.
+    eigen.eigenvalues.apply(|v| *v = v.max(0.0).sqrt());
+    Ok(eigen.recompose())
+}
+
+fn eigen(matrix: DMatrix<f64>) -> Result<SymmetricEigen<f64, Dyn>, MetricsError> {
+    const MOST_ITERATIONS: usize = 10_000;
+    SymmetricEigen::try_new(matrix, f64::EPSILON, MOST_ITERATIONS).ok_or(MetricsError::Eigenvalues)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statistics(mean: &[f64], covariance: &[f64]) -> Statistics {
+        Statistics { count: 10, mean: mean.into(), covariance: covariance.into() }
+    }
+
+    #[test]
+    fn commuting_covariances_have_a_closed_form() -> Result<(), MetricsError> {
+        let a = statistics(&[0.0, 1.0], &[4.0, 0.0, 0.0, 9.0]);
+        let b = statistics(&[3.0, 1.0], &[1.0, 0.0, 0.0, 16.0]);
+        // 3^2 + (2 - 1)^2 + (3 - 4)^2.
+        assert!((frechet_distance(&a, &b)? - 11.0).abs() < 1e-12);
+        assert!((frechet_distance(&b, &a)? - 11.0).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn two_dimensions_have_a_closed_form() -> Result<(), MetricsError> {
+        // For 2x2 matrices tr(sqrt(M)) = sqrt(tr(M) + 2 sqrt(det(M))), and det and trace of S1 S2 are those of M.
+        let (a, b): ([f64; 4], [f64; 4]) = ([2.0, 0.7, 0.7, 1.0], [1.5, -0.4, -0.4, 3.0]);
+        let trace = a[0] * b[0] + 2.0 * a[1] * b[1] + a[3] * b[3];
+        let determinant = (a[0] * a[3] - a[1] * a[1]) * (b[0] * b[3] - b[1] * b[1]);
+        let expected = 3.0 + 4.5 - 2.0 * (trace + 2.0 * determinant.sqrt()).sqrt();
+        let distance = frechet_distance(&statistics(&[0.0; 2], &a), &statistics(&[0.0; 2], &b))?;
+        assert!((distance - expected).abs() < 1e-12, "{distance} against {expected}");
+        Ok(())
+    }
+
+    #[test]
+    fn equal_and_singular() -> Result<(), MetricsError> {
+        let singular = statistics(&[1.0, 2.0], &[1.0, 1.0, 1.0, 1.0]);
+        assert!(frechet_distance(&singular, &singular)? < 1e-7);
+        let point = statistics(&[1.0, 2.0], &[0.0; 4]);
+        assert!((frechet_distance(&singular, &point)? - 2.0).abs() < 1e-7);
+        assert!(frechet_distance(&point, &statistics(&[1.0], &[1.0])).is_err());
+        Ok(())
+    }
+}

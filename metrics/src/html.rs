@@ -1,0 +1,116 @@
+//! A comparison as one page that needs no other file.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::Comparison;
+
+/// A picture for the page.
+pub struct Grid<'g> {
+    /// What it shows.
+    pub caption: &'g str,
+    /// The file.
+    pub png: &'g [u8],
+}
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; }
+.wide { overflow-x: auto; }
+.grids { display: flex; flex-wrap: wrap; gap: 1rem; }
+figure { margin: 0; flex: 1 1 18rem; } img { width: 100%; image-rendering: pixelated; background: var(--soft); }
+code { overflow-wrap: anywhere; font-size: .85rem; }
+";
+
+/// The page. Grids stand side by side.
+pub fn html(title: &str, comparison: &Comparison, grids: &[Grid]) -> String {
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>",
+        title = escape(title)
+    );
+    let reference = &comparison.reference;
+    let _ = write!(
+        page,
+        "<p>{} paired samples per model (same seeds, classes and guidance {}; seeds from {}). Distances are Frechet \
+         distances to the test split in the {} features of <em>{}</em>, lower is better. Differences are to {}, with 95 % \
+         paired bootstrap intervals over {} resamples. The int8 samples came from the integer runtime itself, not from a \
+         simulation of it.</p>",
+        comparison.samples,
+        comparison.guidance,
+        comparison.first_seed,
+        comparison.feature_dim,
+        escape(&comparison.network),
+        escape(&reference.name),
+        comparison.resamples
+    );
+    page.push_str(
+        "<div class=\"wide\"><table><thead><tr><th>model</th><th>bytes</th><th>Frechet</th><th>difference</th>\
+         <th>95 % interval</th><th>PSNR dB</th><th>class accuracy</th></tr></thead><tbody>",
+    );
+    let _ = write!(
+        page,
+        "<tr><td>{}</td><td>{}</td><td>{:.3}</td><td></td><td></td><td></td><td>{:.1} %</td></tr>",
+        escape(&reference.name),
+        reference.bytes,
+        reference.frechet,
+        100.0 * reference.class_accuracy
+    );
+    for candidate in &comparison.candidates {
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{:.3}</td><td>{:+.4}</td><td>{:+.4} to {:+.4}</td><td>{}</td><td>{:.1} %</td></tr>",
+            escape(&candidate.model.name),
+            candidate.model.bytes,
+            candidate.model.frechet,
+            candidate.delta,
+            candidate.delta_low,
+            candidate.delta_high,
+            candidate.psnr.map_or_else(|| "equal".into(), |p| format!("{p:.1}")),
+            100.0 * candidate.model.class_accuracy
+        );
+    }
+    let _ = write!(page, "</tbody></table></div><p>Floor (train split against test split): {:.3}.", comparison.floor);
+    if let Some(untrained) = comparison.untrained {
+        let _ = write!(page, " Untrained network: {untrained:.3}.");
+    }
+    page.push_str("</p><h2>Samples</h2><div class=\"grids\">");
+    for grid in grids {
+        let _ = write!(
+            page,
+            "<figure><img alt=\"{caption}\" src=\"data:image/png;base64,{}\"><figcaption>{caption}</figcaption></figure>",
+            BASE64_STANDARD.encode(grid.png),
+            caption = escape(grid.caption)
+        );
+    }
+    page.push_str("</div><h2>Models</h2><ul>");
+    for model in std::iter::once(reference).chain(comparison.candidates.iter().map(|c| &c.model)) {
+        let _ = write!(page, "<li>{}: SHA-256 <code>{}</code></li>", escape(&model.name), escape(&model.hash));
+    }
+    page.push_str("</ul></body></html>\n");
+    page
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_break_the_page() {
+        assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+    }
+}

@@ -1,0 +1,157 @@
+//! Mean and covariance of features, in double precision.
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::MetricsError;
+
+/// Mean and covariance of a set of feature vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// Number of vectors.
+    pub count: u64,
+    /// `[dim]`.
+    pub mean: Vec<f64>,
+    /// `[dim, dim]`, row-major, divided by `count - 1`.
+    pub covariance: Vec<f64>,
+}
+
+impl Statistics {
+    /// Of features `[n, dim]`, row-major; two passes, so that large means cost no accuracy.
+    ///
+    /// # Errors
+    /// [`MetricsError::Shape`] unless there are two vectors or more, all finite.
+    pub fn of(features: &[f32], dim: usize) -> Result<Self, MetricsError> {
+        Self::weighted(features, dim, &vec![1; features.len() / dim.max(1)])
+    }
+
+    /// As [`Statistics::of`], every vector counted as often as its weight says: a bootstrap resample.
+    pub(crate) fn weighted(features: &[f32], dim: usize, weights: &[u32]) -> Result<Self, MetricsError> {
+        let shape = |problem: String| Err(MetricsError::Shape(problem));
+        if dim == 0 || features.len() != dim * weights.len() {
+            return shape(format!("{} numbers are not {} vectors of {dim}", features.len(), weights.len()));
+        }
+        let count: u64 = weights.iter().map(|&w| u64::from(w)).sum();
+        if count < 2 {
+            return shape(format!("statistics need at least 2 samples, there are {count}"));
+        }
+        let rows = || features.chunks_exact(dim).zip(weights).filter(|(_, w)| **w > 0);
+        let mut mean = vec![0.0; dim];
+        for (row, &weight) in rows() {
+            for (mean, &x) in mean.iter_mut().zip(row) {
+                *mean += f64::from(weight) * f64::from(x);
+            }
+        }
+        mean.iter_mut().for_each(|m| *m /= count as f64);
+        if mean.iter().any(|m| !m.is_finite()) {
+            return shape("a feature is not finite".into());
+        }
+        let mut covariance = vec![0.0; dim * dim];
+        let mut centred = vec![0.0; dim];
+        for (row, &weight) in rows() {
+            for ((c, &x), mean) in centred.iter_mut().zip(row).zip(&mean) {
+                *c = f64::from(x) - mean;
+            }
+            for (i, line) in covariance.chunks_exact_mut(dim).enumerate() {
+                let scaled = f64::from(weight) * centred[i];
+                for (sum, &c) in line[i..].iter_mut().zip(&centred[i..]) {
+                    *sum += scaled * c;
+                }
+            }
+        }
+        for i in 0..dim {
+            for j in i..dim {
+                let value = covariance[i * dim + j] / (count - 1) as f64;
+                (covariance[i * dim + j], covariance[j * dim + i]) = (value, value);
+            }
+        }
+        Ok(Self { count, mean, covariance })
+    }
+
+    /// Length of a feature vector.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The bytes of a safetensors file with `mean` `[dim]`, `covariance` `[dim, dim]` (f64) and `count` `[1]` (u64).
+    ///
+    /// # Errors
+    /// [`MetricsError::Shape`] if the fields do not fit together.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, MetricsError> {
+        let bytes = |values: &[f64]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let (mean, covariance, count) = (bytes(&self.mean), bytes(&self.covariance), self.count.to_le_bytes());
+        let dim = self.dim();
+        let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes);
+        [
+            ("mean", view(Dtype::F64, vec![dim], &mean)),
+            ("covariance", view(Dtype::F64, vec![dim, dim], &covariance)),
+            ("count", view(Dtype::U64, vec![1], &count)),
+        ]
+        .into_iter()
+        .map(|(name, view)| Ok((name, view?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|e| MetricsError::Shape(e.to_string()))
+    }
+
+    /// Reads what [`Statistics::to_bytes`] wrote; `file` is for messages.
+    ///
+    /// # Errors
+    /// [`MetricsError::Statistics`] names the field.
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, MetricsError> {
+        let error = |problem: String| MetricsError::Statistics { file: file.into(), problem };
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| error(format!("not a safetensors file ({e})")))?;
+        let read = |name: &str, dtype: Dtype| {
+            let view =
+                tensors.tensor(name).map_err(|_| error(format!("has no `{name}`; make it with driftlet stats")))?;
+            if view.dtype() != dtype {
+                return Err(error(format!("`{name}` has type {:?} instead of {dtype:?}", view.dtype())));
+            }
+            Ok(view.data().as_chunks().0.to_vec())
+        };
+        let floats = |name: &str| -> Result<Vec<f64>, MetricsError> {
+            Ok(read(name, Dtype::F64)?.into_iter().map(f64::from_le_bytes).collect())
+        };
+        let statistics = Self {
+            count: read("count", Dtype::U64)?.first().map_or(0, |&b| u64::from_le_bytes(b)),
+            mean: floats("mean")?,
+            covariance: floats("covariance")?,
+        };
+        let dim = statistics.dim();
+        if dim == 0 || statistics.covariance.len() != dim * dim || statistics.count < 2 {
+            return Err(error(format!("mean, covariance and count do not fit together (mean has {dim} numbers)")));
+        }
+        if statistics.mean.iter().chain(&statistics.covariance).any(|x| !x.is_finite()) {
+            return Err(error("a number is not finite".into()));
+        }
+        Ok(statistics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_hand() -> Result<(), MetricsError> {
+        let s = Statistics::of(&[1.0, 10.0, 2.0, 10.0, 3.0, 40.0], 2)?;
+        assert_eq!(s.mean, [2.0, 20.0]);
+        assert_eq!(s.covariance, [1.0, 15.0, 15.0, 300.0]);
+        let twice = Statistics::weighted(&[1.0, 10.0, 2.0, 10.0, 3.0, 40.0], 2, &[2, 0, 1])?;
+        assert_eq!(twice, Statistics::of(&[1.0, 10.0, 1.0, 10.0, 3.0, 40.0], 2)?);
+        Ok(())
+    }
+
+    #[test]
+    fn files_round_trip_and_damage_is_named() -> Result<(), MetricsError> {
+        let s = Statistics::of(&[1.0, 10.0, 2.0, 10.0, 3.0, 40.0], 2)?;
+        let bytes = s.to_bytes()?;
+        assert_eq!(Statistics::from_bytes("x", &bytes)?, s);
+        for len in 0..bytes.len() {
+            assert!(Statistics::from_bytes("x", &bytes[..len]).is_err());
+        }
+        assert!(Statistics::of(&[1.0, f32::NAN], 1).is_err());
+        assert!(Statistics::of(&[1.0], 1).is_err());
+        Ok(())
+    }
+}
