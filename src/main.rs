@@ -1,12 +1,14 @@
 //! The command line of Driftlet.
 
 mod commands;
+mod comparison;
 mod given_noise;
 mod mapping;
 mod model_file;
 mod npy;
 mod progress;
 mod sampling;
+mod shipped;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The whole story on the shipped model: quantize, generate, compare; no network, under a minute
+    Demo(commands::demo::Arguments),
     /// Train a network as a TOML file says
     #[cfg(feature = "train")]
     Train(commands::train::Arguments),
@@ -33,16 +37,23 @@ enum Command {
     Inspect(commands::inspect::Arguments),
     /// Generate pictures
     Sample(commands::sample::Arguments),
+    /// Say what quantization cost: Frechet distances of paired samples with confidence intervals
+    Compare(commands::compare::Arguments),
+    /// Statistics of a data set, what Frechet distances are measured to
+    Stats(commands::stats::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo(arguments) => commands::demo::run(&arguments),
         #[cfg(feature = "train")]
         Command::Train(arguments) => commands::train::run(arguments),
         Command::Init(arguments) => commands::init::run(&arguments),
         Command::Quantize(arguments) => commands::quantize::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Sample(arguments) => commands::sample::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Stats(arguments) => commands::stats::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

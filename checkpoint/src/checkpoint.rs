@@ -176,9 +176,9 @@ mod tests {
         let weights = fs::read(directory.path().join(WEIGHTS))?;
         for (from, to, expected) in [
             ("\"format\": 1", "\"format\": 9", "format 9 is not known"),
-            ("\"hidden\": 96", "\"hidden\": 95", "tensor noise.weight has shape"),
-            ("\"hidden\": 96", "\"hidden\": 4000000000", "hidden"),
-            ("\"hidden\": 96", "\"hiden\": 96", "hiden"),
+            ("\"hidden\": 80", "\"hidden\": 79", "tensor noise.weight has shape"),
+            ("\"hidden\": 80", "\"hidden\": 4000000000", "hidden"),
+            ("\"hidden\": 80", "\"hiden\": 96", "hiden"),
             ("\"height\": 28", "\"height\": 27", "height"),
         ] {
             let damaged = config.replacen(from, to, 1);

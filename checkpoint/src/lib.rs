@@ -9,7 +9,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let micro = Architecture::preset("micro").ok_or("no such preset")?;
 //! let checkpoint = Checkpoint::random(Config::new(micro), 1);
-//! assert_eq!(checkpoint.tensor("noise.bias").shape, [96]);
+//! assert_eq!(checkpoint.tensor("noise.bias").shape, [80]);
 //! # Ok(()) }
 //! ```
 

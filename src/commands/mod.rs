@@ -1,8 +1,11 @@
 //! One module per command: its arguments, and what it does.
 
+pub mod compare;
+pub mod demo;
 pub mod init;
 pub mod inspect;
 pub mod quantize;
 pub mod sample;
+pub mod stats;
 #[cfg(feature = "train")]
 pub mod train;

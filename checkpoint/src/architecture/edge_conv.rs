@@ -61,9 +61,9 @@ impl EdgeConv {
         }
     }
 
-    /// About 220,000 weights for 28 x 28 pictures: int8 fits 256 KB of flash and 64 KB of RAM.
+    /// About 210,000 weights for 28 x 28 pictures: int8 fits 256 KB of flash and 64 KB of RAM.
     pub(super) fn micro() -> Self {
-        Self::fashion(96, 24, &[(64, 1), (48, 1), (24, 0)])
+        Self::fashion(80, 24, &[(64, 1), (48, 1), (24, 0)])
     }
 
     /// About 60,000 weights for 28 x 28 pictures.

@@ -1,0 +1,102 @@
+//! One picture per class from a microcontroller without a heap, an operating system, or a float instruction.
+#![no_std]
+#![no_main]
+
+mod ascii;
+mod counter;
+mod memory;
+
+use core::panic::PanicInfo;
+
+use cortex_m::singleton;
+use cortex_m_rt::entry;
+use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
+use cortex_m_semihosting::hprintln;
+use driftlet_runtime::{Aligned, Guidance, Model, Sampler, Step};
+use sha2::{Digest, Sha256};
+
+use ascii::Hex;
+use counter::Counter;
+
+/// In flash, used in place.
+static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/model.drift")));
+
+const ARENA_LEN: usize = include!(concat!(env!("OUT_DIR"), "/arena_len.rs"));
+
+/// Seed of the first picture; the others follow.
+const FIRST_SEED: u64 = 100;
+
+/// Operators that `--bench` lists.
+const MAX_OPS: usize = 64;
+
+#[entry]
+fn main() -> ! {
+    memory::paint_stack();
+    match run() {
+        Ok(()) => debug::exit(EXIT_SUCCESS),
+        Err(problem) => {
+            hprintln!("{}", problem);
+            debug::exit(EXIT_FAILURE);
+        }
+    }
+    unreachable!("the emulator has stopped")
+}
+
+fn run() -> Result<(), &'static str> {
+    let model = Model::parse(&MODEL.0).map_err(|_| "the model is not valid")?;
+    let arena = singleton!(: Aligned<[u8; ARENA_LEN]> = Aligned([0; ARENA_LEN])).ok_or("the arena is taken")?;
+    let [_, width, channels] = model.image_shape().ok_or("the model makes no pictures")?;
+    let mut counter = Counter::new().ok_or("the counter is taken")?;
+    let mut per_op = [0u64; MAX_OPS];
+    let mut sampler = Sampler::new(&model, &mut arena.0).map_err(|_| "the model does not start")?;
+    let mut all = Sha256::new();
+    let mut instructions = 0;
+    let mut pictures = 0u64;
+    while let Some(class) = model.class(pictures as u32).filter(|_| pictures < u64::from(model.classes().max(1))) {
+        let seed = FIRST_SEED + pictures;
+        let mut this = 0;
+        counter.restart();
+        let pixels = sampler.generate_observed(seed, class, Guidance::from_q8(256), &mut |step: Step| {
+            let count = counter.lap();
+            this += count;
+            if let Some(total) = per_op.get_mut(step.index as usize) {
+                *total += count;
+            }
+        });
+        ascii::draw(pixels, width, channels);
+        hprintln!("{}  seed {} class {} guidance 1", Hex(&Sha256::digest(pixels)), seed, pictures);
+        hprintln!("{} instructions", this);
+        all.update(pixels);
+        instructions += this;
+        pictures += 1;
+    }
+    hprintln!("{}  all", Hex(&all.finalize()));
+    if cfg!(feature = "bench") {
+        for (i, count) in per_op.iter().enumerate().take(model.op_count() as usize) {
+            let op = model.op_info(i as u32);
+            hprintln!("op {:2} {:20} {:9} MACs {:10} instructions", i, op.kind.name(), op.macs, count / pictures);
+        }
+    }
+    let macs: u64 = (0..model.op_count()).map(|i| model.op_info(i).macs).sum();
+    let memory = memory::report();
+    let model_bytes = MODEL.0.len() as u32;
+    let per_picture = instructions / pictures;
+    hprintln!("instructions per picture {} ({} per 100 MACs)", per_picture, per_picture * 100 / macs.max(1));
+    hprintln!("flash {} bytes: code and constants {}, model {}", memory.flash, memory.flash - model_bytes, model_bytes);
+    hprintln!(
+        "RAM {} bytes: arena {}, other statics {}, stack {}",
+        memory.statics + memory.stack,
+        ARENA_LEN,
+        memory.statics - ARENA_LEN as u32,
+        memory.stack
+    );
+    Ok(())
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    // No formatting of the message: it would link more code than the demonstration itself.
+    hprintln!("panic");
+    debug::exit(EXIT_FAILURE);
+    loop {}
+}

@@ -1,0 +1,64 @@
+//! What the program takes of flash and RAM, from the linker's symbols and a painted stack.
+
+use core::ptr::{addr_of, read_volatile, write_volatile};
+
+const PAINT: u32 = 0x5afe_57ac;
+
+/// Bytes.
+pub struct Report {
+    /// Vectors, code, constants and initial values.
+    pub flash: u32,
+    /// Initialized and zeroed statics.
+    pub statics: u32,
+    /// Deepest stack so far.
+    pub stack: u32,
+}
+
+// Symbols of cortex-m-rt's linker script; only their addresses mean something.
+unsafe extern "C" {
+    static __sdata: u32;
+    static __edata: u32;
+    static __sidata: u32;
+    static __sbss: u32;
+    static __ebss: u32;
+    static __sheap: u32;
+    static _stack_start: u32;
+}
+
+/// Fills the unused part of the stack.
+pub fn paint_stack() {
+    let here = cortex_m::register::msp::read();
+    // SAFETY: the address of a linker symbol; the symbol is not read.
+    let mut at = unsafe { addr_of!(__sheap) } as u32;
+    // Leaves room for this function's own frame.
+    while at < here - 256 {
+        // SAFETY: between the end of all statics and the stack pointer there is RAM that nothing uses: there is no heap,
+        // and the stack grows down towards it. Addresses are multiples of 4, as the linker script aligns `__sheap`.
+        unsafe { write_volatile(at as *mut u32, PAINT) };
+        at += 4;
+    }
+}
+
+/// Reads the figures.
+pub fn report() -> Report {
+    // SAFETY: addresses of linker symbols; the symbols are not read.
+    let [sdata, edata, sidata, sbss, ebss, sheap, top] = unsafe {
+        [
+            addr_of!(__sdata),
+            addr_of!(__edata),
+            addr_of!(__sidata),
+            addr_of!(__sbss),
+            addr_of!(__ebss),
+            addr_of!(__sheap),
+            addr_of!(_stack_start),
+        ]
+    }
+    .map(|symbol| symbol as u32);
+    let mut at = sheap;
+    // SAFETY: as in `paint_stack`; reading RAM has no effect.
+    while at < top && unsafe { read_volatile(at as *const u32) } == PAINT {
+        at += 4;
+    }
+    // Initial values of statics are the last thing in flash, which starts at address 0.
+    Report { flash: sidata + (edata - sdata), statics: (edata - sdata) + (ebss - sbss), stack: top - at }
+}

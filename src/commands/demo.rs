@@ -1,0 +1,56 @@
+//! `driftlet demo`: the whole story on what the command line carries with it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use driftlet_checkpoint::{Checkpoint, Config};
+use driftlet_metrics::table;
+use driftlet_quantize::Precision;
+use driftlet_runtime::Guidance;
+
+use super::compare::{write, write_html, write_json};
+use crate::comparison;
+use crate::model_file::ModelFile;
+use crate::sampling::Batch;
+use crate::shipped;
+
+/// Arguments of `driftlet demo`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Directory for samples.png, report.html and report.json
+    #[arg(long, default_value = "driftlet-demo")]
+    out: PathBuf,
+    /// Pictures per model
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(128..=1_000_000))]
+    samples: u32,
+    /// Seed of the first picture
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Quantizes the shipped checkpoint three ways, generates, compares, writes and prints.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let checkpoint = shipped::generator()?;
+    let precisions = [Precision::F32, Precision::F16, Precision::Int8];
+    let quantized = precisions.map(|precision| ModelFile::made(&checkpoint, shipped::GENERATOR, precision));
+    let files = quantized.into_iter().collect::<Result<Vec<_>>>()?;
+    let batch = Batch {
+        first_seed: arguments.seed,
+        count: arguments.samples as usize,
+        class: None,
+        guidance: Guidance::from_q8(256),
+    };
+    let mut compared = comparison::run(&files, &batch, 200)?;
+    let untrained = Checkpoint::random(Config::new(checkpoint.config.architecture.clone()), 0);
+    let untrained = ModelFile::made(&untrained, "untrained", Precision::F32)?;
+    compared.comparison.untrained = Some(comparison::distance(&untrained, &batch)?);
+
+    write(&arguments.out.join("samples.png"), &compared.side_by_side(10, 6)?)?;
+    write_html(&compared, "Driftlet: one model in f32, f16 and int8", &arguments.out.join("report.html"))?;
+    write_json(&compared, &arguments.out.join("report.json"))?;
+    print!("{}", table(&compared.comparison));
+    for name in ["samples.png", "report.html", "report.json"] {
+        println!("{}", arguments.out.join(name).display());
+    }
+    Ok(())
+}
