@@ -49,11 +49,15 @@ fn pictures_do_not_depend_on_history() -> Outcome {
 /// The published hash of the shipped model.
 #[test]
 fn the_shipped_model_has_its_published_hash() -> Outcome {
-    let checkpoint = Checkpoint::load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/fashion-micro")))?;
+    let checkpoint =
+        Checkpoint::load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/fashion-micro")))?;
     let file = quantize(&checkpoint, &Options::new("fashion-micro", Precision::Int8))?;
     let hash: String = Sha256::digest(pictures(&file, 20)?.concat()).iter().map(|b| format!("{b:02x}")).collect();
     let published = include_str!("../models/fashion-micro/README.md");
-    assert!(published.contains(&hash), "20 pictures hash to {hash}, which models/fashion-micro/README.md does not name");
+    assert!(
+        published.contains(&hash),
+        "20 pictures hash to {hash}, which models/fashion-micro/README.md does not name"
+    );
     Ok(())
 }
 

@@ -88,7 +88,8 @@ fn layer(program: &Program, node: &Node, filter: &Filter) -> Result<[Tensor; 3],
     let output = f64::from(program.values[node.output].scale);
     let (input_scale, input_zero) = value(node.input).map_or((1.0, 0), |v| (f64::from(v.scale), v.zero_point));
     let residual = value(node.residual).map_or(0.0, |v| f64::from(v.scale) / output);
-    let (mut weights, mut biases, mut factors) = (Vec::new(), Vec::new(), Vec::new());
+    let fields = if node.residual.is_some() { 3 } else { 2 };
+    let (mut weights, mut biases, mut factors) = (Vec::new(), Vec::new(), Vec::<i32>::new());
     for (row, &bias) in filter.weight.chunks_exact(filter.terms()).zip(&filter.bias) {
         let bias = f64::from(bias);
         let reach = row.iter().fold(0.0, |max: f64, &w| max.max(f64::from(w).abs()));
@@ -98,14 +99,15 @@ fn layer(program: &Program, node: &Node, filter: &Filter) -> Result<[Tensor; 3],
         let sum: i64 = quantized.iter().map(|&w| i64::from(w)).sum();
         let bias = (bias / (scale * input_scale)).round() as i64 - sum * i64::from(input_zero);
         biases.push(i32::try_from(bias).map_err(|_| too_extreme(filter))?);
-        factors.extend(fixed_point(scale * input_scale / output, residual).ok_or_else(|| too_extreme(filter))?);
+        let scales = fixed_point(scale * input_scale / output, residual).ok_or_else(|| too_extreme(filter))?;
+        factors.extend(&scales[..fields]);
         weights.extend(quantized);
     }
     let dims = [filter.outputs, filter.kernel, filter.kernel, filter.inputs];
     Ok([
         tensor(DType::I8, dims, &weights),
         tensor(DType::I32, [1, 1, 1, filter.outputs], &biases),
-        tensor(DType::I32, [1, 1, filter.outputs, 3], &factors),
+        tensor(DType::I32, [1, 1, filter.outputs, fields], &factors),
     ])
 }
 

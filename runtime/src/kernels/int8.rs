@@ -66,7 +66,7 @@ pub struct Epilogue<'a> {
 }
 
 /// Weights of a convolution: `[out, kernel height, kernel width, in]`, bias with the input's zero point folded in, and
-/// `[out, 3]` scales (multiplier, shift, residual factor).
+/// `[out, 2]` scales (multiplier, shift), or `[out, 3]` with a residual (its factor).
 pub struct Weights<'a> {
     pub weight: &'a [i8],
     pub bias: &'a [i32],
@@ -75,15 +75,20 @@ pub struct Weights<'a> {
 
 /// Convolution or linear layer. Padding reads `in_zero`, so that the folded bias holds at the borders too.
 pub fn conv<O: Int>(g: &Geometry, x: &[i8], in_zero: i8, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
+    let fields = if matches!(epilogue.residual, Residual::None) { 2 } else { 3 };
     let filter_len = g.kernel_height * g.kernel_width * g.in_channels;
     let mut positions = out.chunks_exact_mut(g.out_channels).enumerate();
     for oy in 0..g.out_height {
         for ox in 0..g.out_width {
             let Some((position, out)) = positions.next() else { return };
             let channels = out.iter_mut().zip(w.weight.chunks_exact(filter_len)).zip(w.bias);
-            for (o, (((out, filter), &bias), scale)) in channels.zip(w.rescale.chunks_exact(3)).enumerate() {
+            for (o, (((out, filter), &bias), scale)) in channels.zip(w.rescale.chunks_exact(fields)).enumerate() {
                 let sum = bias.wrapping_add(filter_sum(g, x, in_zero, filter, oy, ox));
-                let rescale = Rescale { multiplier: scale[0], shift: scale[1] as u32, residual: scale[2] };
+                let rescale = Rescale {
+                    multiplier: scale[0],
+                    shift: scale[1] as u32,
+                    residual: scale.get(2).copied().unwrap_or(0),
+                };
                 let mut y = rescale.apply(sum, epilogue.residual.at(position * g.out_channels + o));
                 if epilogue.relu {
                     y = y.max(0);

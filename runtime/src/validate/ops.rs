@@ -189,12 +189,13 @@ fn accumulation(
     ensure(integer(output) && residual.iter().all(integer), "output or residual has the wrong type")?;
     let rescale = tensor(model, op.rescale)?;
     ensure(bias.dtype == DType::I32 && rescale.dtype == DType::I32, "bias or rescale has the wrong type")?;
-    ensure(rescale.dims == [1, 1, outputs, 3], "rescale shape does not fit")?;
+    let fields = if residual.is_some() { 3 } else { 2 };
+    ensure(rescale.dims == [1, 1, outputs, fields], "rescale shape does not fit")?;
     ensure(terms <= MAX_TERMS, "sums are too long for 32 bits")?;
     let biases: &[i32] = model.tensor_data(op.bias);
     ensure(biases.iter().all(|b| b.unsigned_abs() <= MAX_BIAS), "a bias is larger than 2^30")?;
-    let scales = model.tensor_data::<i32>(op.rescale).chunks_exact(3);
-    let sound = |s: &[i32]| s[0] >= 0 && (1..=62).contains(&s[1]) && s[2] >= 0;
+    let scales = model.tensor_data::<i32>(op.rescale).chunks_exact(fields as usize);
+    let sound = |s: &[i32]| s[0] >= 0 && (1..=62).contains(&s[1]) && s.get(2).is_none_or(|&r| r >= 0);
     ensure(scales.clone().all(sound), "a multiplier is negative or a shift is not in 1..=62")
 }
 

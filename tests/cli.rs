@@ -1,0 +1,142 @@
+//! The command line: what it makes, and what it says when it cannot.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn driftlet(arguments: &[&str], directory: &Path) -> Result<Output, std::io::Error> {
+    Command::new(env!("CARGO_BIN_EXE_driftlet")).args(arguments).current_dir(directory).output()
+}
+
+fn succeed(arguments: &[&str], directory: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let output = driftlet(arguments, directory)?;
+    if !output.status.success() {
+        return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn fail(arguments: &[&str], directory: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let output = driftlet(arguments, directory)?;
+    assert!(!output.status.success(), "{arguments:?} succeeded");
+    let message = String::from_utf8(output.stderr)?;
+    assert!(!message.contains("panicked"), "{arguments:?}: {message}");
+    Ok(message)
+}
+
+/// A directory with a checkpoint `c` and an int8 model `m.drift`.
+fn workshop() -> Result<tempfile::TempDir, Box<dyn std::error::Error>> {
+    let directory = tempfile::tempdir()?;
+    succeed(&["init", "--preset", "nano", "--seed", "3", "--out", "c"], directory.path())?;
+    succeed(&["quantize", "c", "--precision", "int8", "--out", "m.drift"], directory.path())?;
+    Ok(directory)
+}
+
+#[test]
+fn inspect_gives_stable_json() -> Outcome {
+    let directory = workshop()?;
+    let text = succeed(&["inspect", "m.drift", "--json"], directory.path())?;
+    let json: serde_json::Value = serde_json::from_str(&text)?;
+    assert_eq!(json["precision"], "int8");
+    assert_eq!(json["classes"], 10);
+    assert_eq!(json["image"], serde_json::json!([28, 28, 1]));
+    assert_eq!(json["bytes"].as_u64(), Some(std::fs::metadata(directory.path().join("m.drift"))?.len()));
+    assert!(json["arena_bytes"].as_u64().is_some_and(|n| n > 0 && n < 65536));
+    assert_eq!(json["sha256"].as_str().map(str::len), Some(64));
+    Ok(())
+}
+
+#[test]
+fn samples_depend_on_the_seed_alone() -> Outcome {
+    let directory = workshop()?;
+    let hash = |arguments: &[&str]| succeed(&[&["sample", "m.drift", "--hash"], arguments].concat(), directory.path());
+    let ten = hash(&["--count", "10", "--seed", "5"])?;
+    assert_eq!(ten, hash(&["--count", "10", "--seed", "5"])?);
+    let tail = hash(&["--count", "1", "--seed", "8", "--class", "3"])?;
+    assert_eq!(ten.lines().nth(3), tail.lines().next());
+    succeed(&["sample", "m.drift", "--count", "3", "--out", "a.npy"], directory.path())?;
+    let array = std::fs::read(directory.path().join("a.npy"))?;
+    assert!(array.starts_with(b"\x93NUMPY") && array.len() == 128 + 3 * 784, "{} bytes", array.len());
+    succeed(&["sample", "c", "--count", "30", "--out", "a.png"], directory.path())?;
+    assert!(std::fs::read(directory.path().join("a.png"))?.starts_with(b"\x89PNG"));
+    Ok(())
+}
+
+#[test]
+fn given_noise_is_used() -> Outcome {
+    use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+    let directory = workshop()?;
+    let noise: Vec<u8> = (0..2 * 64).flat_map(|i| ((i % 17) as f32 / 8.0 - 1.0).to_le_bytes()).collect();
+    let labels: Vec<u8> = [4i32, 7].iter().flat_map(|l| l.to_le_bytes()).collect();
+    let inputs = [
+        ("noise", TensorView::new(Dtype::F32, vec![2, 64], &noise)?),
+        ("class_labels", TensorView::new(Dtype::I32, vec![2], &labels)?),
+    ];
+    std::fs::write(directory.path().join("in.safetensors"), safetensors::serialize(inputs, None)?)?;
+    let mut outputs = Vec::new();
+    for model in ["c", "m.drift"] {
+        succeed(&["sample", model, "--inputs", "in.safetensors", "--out", "out.safetensors"], directory.path())?;
+        let bytes = std::fs::read(directory.path().join("out.safetensors"))?;
+        let file = SafeTensors::deserialize(&bytes)?;
+        let view = file.tensor("output")?;
+        assert_eq!(view.shape(), [2, 28, 28, 1]);
+        outputs.push(view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect::<Vec<f32>>());
+    }
+    let error: f32 = outputs[0].iter().zip(&outputs[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(error < 0.1, "f32 and int8 differ by {error}");
+    Ok(())
+}
+
+#[test]
+fn compare_writes_what_scripts_rely_on() -> Outcome {
+    let directory = workshop()?;
+    let arguments =
+        ["compare", "c", "m.drift", "--samples", "200", "--resamples", "20", "--json", "r.json", "--html", "r.html"];
+    succeed(&arguments, directory.path())?;
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(directory.path().join("r.json"))?)?;
+    assert!(json["reference"]["frechet"].is_f64() && json["floor"].is_f64());
+    assert_eq!(json["samples"], 200);
+    let candidate = &json["candidates"][0];
+    for field in ["frechet", "delta", "delta_low", "delta_high", "psnr"] {
+        assert!(candidate[field].is_f64(), "{field}");
+    }
+    assert_eq!((&candidate["name"], &candidate["precision"]), (&"m".into(), &"int8".into()));
+    assert!(candidate["bytes"].is_u64() && candidate["hash"].is_string());
+    assert!(candidate["delta_low"].as_f64() <= candidate["delta_high"].as_f64());
+    assert!(std::fs::read_to_string(directory.path().join("r.html"))?.contains("integer runtime itself"));
+    Ok(())
+}
+
+#[test]
+fn mistakes_name_the_file_and_the_remedy() -> Outcome {
+    let directory = workshop()?;
+    let path = directory.path();
+    std::fs::write(path.join("text.drift"), "hello")?;
+    let mut torn = std::fs::read(path.join("m.drift"))?;
+    torn.truncate(torn.len() - 7);
+    std::fs::write(path.join("torn.drift"), &torn)?;
+    let mut damaged = std::fs::read(path.join("m.drift"))?;
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    std::fs::write(path.join("damaged.drift"), &damaged)?;
+    for (arguments, expected) in [
+        (&["inspect", "absent.drift"][..], &["absent.drift", "cannot open"][..]),
+        (&["inspect", "text.drift"], &["text.drift", "driftlet quantize"]),
+        (&["inspect", "torn.drift"], &["torn.drift", "copy it again"]),
+        (&["inspect", "damaged.drift"], &["damaged.drift", "weights are damaged"]),
+        (&["init", "--preset", "huge", "--out", "x"], &["huge", "micro"]),
+        (&["quantize", "absent", "--precision", "f16", "--out", "x"], &["absent/config.json"]),
+        (&["sample", "m.drift", "--class", "10", "--out", "x.png"], &["class 10", "0 to 9"]),
+        (&["sample", "m.drift", "--class", "boat", "--out", "x.png"], &["boat"]),
+        (&["sample", "m.drift", "--guidance", "9", "--out", "x.png"], &["guidance 9", "1 to 4"]),
+        (&["sample", "m.drift", "--out", "x.bmp"], &["x.bmp", ".png or .npy"]),
+        (&["sample", "m.drift", "--inputs", "text.drift", "--out", "x"], &["text.drift", "safetensors"]),
+    ] {
+        let message = fail(arguments, path)?;
+        for part in expected {
+            assert!(message.contains(part), "{arguments:?} says: {message}");
+        }
+    }
+    Ok(())
+}
