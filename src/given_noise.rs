@@ -27,7 +27,7 @@ pub fn run(model: &Model, inputs: &Path, out: &Path, guidance: f32) -> Result<()
     let noise = read("noise")?.with_context(|| format!("{}: has no tensor `noise`", inputs.display()))?;
     let len = model.noise_len();
     ensure!(
-        len > 0 && noise.len() % len == 0 && !noise.is_empty(),
+        len > 0 && noise.len().is_multiple_of(len) && !noise.is_empty(),
         "{}: noise has {} numbers, not a multiple of the {len} that a picture takes",
         inputs.display(),
         noise.len()

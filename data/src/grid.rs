@@ -12,7 +12,7 @@ pub fn grid_png(pixels: &[u8], shape: [usize; 3], columns: usize) -> Result<Vec<
     const GAP: usize = 1;
     let [height, width, channels] = shape;
     let image_len = height * width * channels;
-    if image_len == 0 || columns == 0 || pixels.is_empty() || pixels.len() % image_len != 0 {
+    if image_len == 0 || columns == 0 || pixels.is_empty() || !pixels.len().is_multiple_of(image_len) {
         return Err(format!("{} bytes are no pictures of {height} x {width} x {channels}", pixels.len()));
     }
     let zoom = if width <= 64 { 2 } else { 1 };

@@ -58,7 +58,7 @@ pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeE
             zero_point: value.zero_point,
             shape: value.shape.map(|d| d as u32),
             offset: place.offset as u32,
-            scale: value.scale,
+            scale_bits: value.scale.to_bits(),
             first: place.first as u32,
             last: place.last as u32,
         };

@@ -318,8 +318,8 @@ pub struct ValueRecord {
     pub shape: [u32; 3],
     /// First byte in the arena, a multiple of [`ALIGN`].
     pub offset: u32,
-    /// Real value of one integer step; 1 for floats. For tools; integer execution does not read it.
-    pub scale: f32,
+    /// Bits of [`ValueRecord::scale`]: kept as an integer, so that reading a record takes no float register.
+    pub scale_bits: u32,
     /// Operator that writes it.
     pub first: u32,
     /// Last operator that reads it; the number of operators for results.
@@ -329,6 +329,11 @@ pub struct ValueRecord {
 impl ValueRecord {
     /// Bytes of a record.
     pub const LEN: usize = 36;
+
+    /// Real value of one integer step; 1 for floats. For tools; integer execution does not read it.
+    pub fn scale(&self) -> f32 {
+        f32::from_bits(self.scale_bits)
+    }
 
     /// Reads a record; `None` for an unknown type or a reserved byte that is not zero.
     pub fn from_bytes(b: &[u8; Self::LEN]) -> Option<Self> {
@@ -340,7 +345,7 @@ impl ValueRecord {
             zero_point: u16_at(b, 2) as i16,
             shape: [u32_at(b, 4), u32_at(b, 8), u32_at(b, 12)],
             offset: u32_at(b, 16),
-            scale: f32::from_bits(u32_at(b, 20)),
+            scale_bits: u32_at(b, 20),
             first: u32_at(b, 24),
             last: u32_at(b, 28),
         })
@@ -352,7 +357,7 @@ impl ValueRecord {
         b[0] = self.dtype as u8;
         b[2..4].copy_from_slice(&self.zero_point.to_le_bytes());
         let [h, w, c] = self.shape;
-        for (i, v) in [h, w, c, self.offset, self.scale.to_bits(), self.first, self.last].iter().enumerate() {
+        for (i, v) in [h, w, c, self.offset, self.scale_bits, self.first, self.last].iter().enumerate() {
             b[4 + 4 * i..8 + 4 * i].copy_from_slice(&v.to_le_bytes());
         }
         b
@@ -486,7 +491,7 @@ mod tests {
             zero_point: -128,
             shape: [7, 6, 5],
             offset: 64,
-            scale: 0.5,
+            scale_bits: 0.5f32.to_bits(),
             first: 1,
             last: 9,
         };

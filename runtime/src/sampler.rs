@@ -80,8 +80,8 @@ impl<'a> Sampler<'a> {
         (0..output.elements()).map(move |i| {
             let y = match view {
                 View::F32(v) => v[i],
-                View::I8(v) => (f32::from(v[i]) - f32::from(output.zero_point)) * output.scale,
-                View::I16(v) => f32::from(v[i]) * output.scale,
+                View::I8(v) => (f32::from(v[i]) - f32::from(output.zero_point)) * output.scale(),
+                View::I16(v) => f32::from(v[i]) * output.scale(),
                 View::U8(v) => f32::from(v[i]),
             };
             if tanh { libm::tanhf(y) } else { y }

@@ -42,7 +42,7 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
                 "input": op.input.map(|v| v.shape),
                 "output": op.output.shape,
                 "type": format!("{:?}", op.output.dtype).to_lowercase(),
-                "scale": op.output.scale,
+                "scale": op.output.scale(),
                 "zero_point": op.output.zero_point,
                 "arena_offset": op.output.offset,
                 "residual": op.residual,

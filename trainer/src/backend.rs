@@ -32,7 +32,7 @@ pub fn run(config: &Config, options: &TrainOptions) -> Result<(), TrainError> {
         }
         #[cfg(feature = "wgpu")]
         "wgpu" => tasks::run::<Autodiff<burn::backend::Wgpu>>(config, options, &Default::default()),
-        "flex" | "tch" | "cuda" | "wgpu" => {
+        name if ["flex", "tch", "cuda", "wgpu"].contains(&name) => {
             Err(unavailable(format!("not compiled in; build with the feature `{name}` of driftlet-trainer")))
         }
         _ => Err(unavailable("is not known; there are cpu, flex, tch, cuda, wgpu".into())),

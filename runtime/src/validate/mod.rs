@@ -138,7 +138,8 @@ fn values(model: &Model) -> Result<(), ParseError> {
         if value.first >= header.ops.count || value.last < value.first || value.last > header.ops.count {
             return Err(error("life is not a range of operators"));
         }
-        if !(value.scale.is_finite() && value.scale > 0.0) {
+        // Bits of positive finite numbers: without a float instruction.
+        if !(1..f32::INFINITY.to_bits()).contains(&value.scale_bits) {
             return Err(error("scale is not a positive number"));
         }
         let integer_model = model.precision == Precision::Int8;

@@ -1,0 +1,120 @@
+//! Whole runs: resuming, refusing, stopping. They need Fashion-MNIST and are skipped without it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use driftlet_checkpoint::Checkpoint;
+use driftlet_trainer::{TrainError, TrainOptions, train};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const GENERATOR: &str = r#"
+preset = "nano"
+data = "fashion-mnist"
+seed = 4
+steps = 4
+
+[optimizer]
+learning_rate = 1e-3
+
+[log]
+every = 1
+review_every = 2
+checkpoint_every = 2
+
+[drift]
+generated = 3
+positives = 4
+negatives = 2
+features = ["pixels4x4", "patches4x4"]
+"#;
+
+/// A directory with a configuration, or `None` without the data.
+fn workshop(config: &str) -> Result<Option<(tempfile::TempDir, PathBuf)>, Box<dyn std::error::Error>> {
+    if let Err(error) = driftlet_data::fashion_mnist(None, driftlet_data::Split::Test) {
+        eprintln!("skipped: {error}");
+        return Ok(None);
+    }
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("config.toml");
+    fs::write(&path, config)?;
+    Ok(Some((directory, path)))
+}
+
+fn run(config: &Path, out: &Path, resume: bool, set: &[&str]) -> Result<(), TrainError> {
+    train(TrainOptions {
+        config: config.into(),
+        out: out.into(),
+        backend: "flex".into(),
+        resume,
+        set: set.iter().map(|s| s.to_string()).collect(),
+    })
+}
+
+/// Steps with their losses and gradient norms.
+fn losses(out: &Path) -> Result<Vec<(u64, f64, f64)>, Box<dyn std::error::Error>> {
+    let lines = fs::read_to_string(out.join("log.jsonl"))?;
+    let lines = lines.lines().map(serde_json::from_str::<serde_json::Value>).collect::<Result<Vec<_>, _>>()?;
+    let figures = |l: &serde_json::Value| Some((l["step"].as_u64()?, l["loss"].as_f64()?, l["gradient_norm"].as_f64()?));
+    Ok(lines.iter().filter_map(figures).collect())
+}
+
+#[test]
+fn a_resumed_run_is_the_unbroken_run() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let (whole, broken) = (directory.path().join("whole"), directory.path().join("broken"));
+    run(&config, &whole, false, &[])?;
+    run(&config, &broken, false, &["steps=2"])?;
+    // What a run wrote after its last checkpoint is repeated, not doubled.
+    let mut log = fs::read_to_string(broken.join("log.jsonl"))?;
+    log.push_str("{\"step\":3,\"loss\":1.0,\"gradient_norm\":1.0}\n");
+    fs::write(broken.join("log.jsonl"), log)?;
+    run(&config, &broken, true, &[])?;
+    assert_eq!(losses(&whole)?.len(), 4);
+    assert_eq!(losses(&whole)?, losses(&broken)?);
+    assert_eq!(Checkpoint::load(&whole.join("checkpoint"))?.tensors, Checkpoint::load(&broken.join("checkpoint"))?.tensors);
+    assert!(whole.join("samples/step-000002.png").exists());
+    Ok(())
+}
+
+#[test]
+fn runs_are_not_mixed_up() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let out = directory.path().join("run");
+    let message = |result: Result<(), TrainError>| result.err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(message(run(&config, &out, true, &[])).contains("no run to resume"));
+    run(&config, &out, false, &["steps=1"])?;
+    assert!(message(run(&config, &out, false, &[])).contains("--resume"));
+    assert!(message(run(&config, &out, true, &["seed=5"])).contains("another configuration"));
+    let state = out.join("state.safetensors");
+    let torn = fs::read(&state)?;
+    fs::write(&state, &torn[..torn.len() / 2])?;
+    assert!(message(run(&config, &out, true, &[])).contains("state.safetensors"));
+    Ok(())
+}
+
+#[test]
+fn numbers_that_overflow_stop_the_run_and_keep_the_checkpoint() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let out = directory.path().join("run");
+    let set = ["steps=50", "optimizer.learning_rate=1e30", "optimizer.warmup_steps=0", "log.checkpoint_every=1"];
+    let error = run(&config, &out, false, &set).expect_err("an overflow");
+    assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
+    Checkpoint::load(&out.join("checkpoint"))?;
+    Ok(())
+}
+
+#[test]
+fn an_unknown_backend_is_named() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let options = TrainOptions {
+        config,
+        out: directory.path().join("run"),
+        backend: "abacus".into(),
+        resume: false,
+        set: Vec::new(),
+    };
+    let message = train(options).expect_err("no such backend").to_string();
+    assert!(message.contains("abacus") && message.contains("flex"), "{message}");
+    Ok(())
+}
