@@ -2,6 +2,7 @@
 
 use driftlet_runtime::Model;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::{Features, MetricsError, Statistics, extract, frechet_distance, paired_difference, psnr};
 
@@ -40,6 +41,41 @@ pub struct Settings<'s> {
     pub resamples: u32,
 }
 
+#[cfg(test)]
+impl Comparison {
+    /// One candidate with round figures, for the tests of the reports.
+    pub(crate) fn example() -> Self {
+        let model = |name: &str, precision: &str| ReferenceModel {
+            name: name.into(),
+            precision: precision.into(),
+            frechet: 12.5,
+            class_accuracy: 0.875,
+            bytes: 1000,
+            hash: "ab12".into(),
+            images_hash: "cd34".into(),
+        };
+        Self {
+            reference: model("net-f32", "f32"),
+            candidates: vec![ComparedModel {
+                model: model("net-int8", "int8"),
+                delta: 0.25,
+                delta_low: -0.125,
+                delta_high: 0.5,
+                psnr: None,
+            }],
+            floor: 0.5,
+            untrained: Some(250.0),
+            samples: 2000,
+            first_seed: 7,
+            guidance: 1.5,
+            network: "features".into(),
+            feature_dim: 64,
+            resamples: 200,
+            bootstrap_seed: 0,
+        }
+    }
+}
+
 /// The result, in the stable layout of the JSON files.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
@@ -47,7 +83,9 @@ pub struct Comparison {
     pub reference: ReferenceModel,
     /// The other models.
     pub candidates: Vec<ComparedModel>,
-    /// Distance of the train split to the test split: what a perfect generator would reach.
+    /// Distance of the whole train split to the test split. A perfect generator comes down to it only with as many
+    /// pictures as the train split has: the distance of n pictures is too large by an amount that falls about as 1 / n,
+    /// so that only distances at equal `samples` can be compared.
     pub floor: f64,
     /// Distance of the same network with random weights, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +102,8 @@ pub struct Comparison {
     pub feature_dim: usize,
     /// Bootstrap resamples behind each interval.
     pub resamples: u32,
+    /// Seed of the bootstrap: the same pictures give the same intervals.
+    pub bootstrap_seed: u64,
 }
 
 /// The model that others are compared with.
@@ -81,6 +121,8 @@ pub struct ReferenceModel {
     pub bytes: usize,
     /// SHA-256 of the `.drift` file.
     pub hash: String,
+    /// SHA-256 of its pictures, 8-bit pixels in the order of the seeds.
+    pub images_hash: String,
 }
 
 /// A model and its difference to the reference.
@@ -98,6 +140,8 @@ pub struct ComparedModel {
     /// Peak signal-to-noise ratio of its pictures against the reference's, in dB; `null` if all are equal.
     pub psnr: Option<f64>,
 }
+
+const BOOTSTRAP_SEED: u64 = 0;
 
 /// Compares candidates with a reference; calls `step` after each picture that the feature network has looked at.
 ///
@@ -123,6 +167,7 @@ pub fn compare(
             class_accuracy: features.accuracy(settings.classes.iter().copied()),
             bytes: model.bytes,
             hash: model.hash.into(),
+            images_hash: Sha256::digest(model.pixels).iter().map(|byte| format!("{byte:02x}")).collect(),
         };
         Ok((features, judged))
     };
@@ -130,7 +175,8 @@ pub fn compare(
     let mut compared = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         let (features, judged) = look(candidate)?;
-        let interval = paired_difference(settings.test, &baseline.data, &features.data, settings.resamples, 0)?;
+        let (a, b) = (&baseline.data, &features.data);
+        let interval = paired_difference(settings.test, a, b, settings.resamples, BOOTSTRAP_SEED)?;
         compared.push(ComparedModel {
             delta: judged.frechet - judged_reference.frechet,
             delta_low: interval.low,
@@ -150,5 +196,94 @@ pub fn compare(
         network: settings.network_name.into(),
         feature_dim: baseline.dim,
         resamples: settings.resamples,
+        bootstrap_seed: BOOTSTRAP_SEED,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use aligned_vec::AVec;
+    use driftlet_checkpoint::{Architecture, Checkpoint, Config};
+    use driftlet_quantize::{Options, Precision, quantize};
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// A feature network that nobody trained, on 8 x 8 pictures.
+    fn network() -> Result<AVec<u8>, Box<dyn Error>> {
+        let architecture: Architecture = serde_json::from_value(serde_json::json!({
+            "type": "classifier", "height": 8, "width": 8, "channels": 1, "classes": 3,
+            "layers": [{ "channels": 4, "stride": 2 }]
+        }))?;
+        let checkpoint = Checkpoint::random(Config::new(architecture), 5);
+        Ok(AVec::from_slice(64, &quantize(&checkpoint, &Options::new("features", Precision::F32))?))
+    }
+
+    fn pictures(seed: u64, count: usize) -> Vec<u8> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        (0..count * 64).map(|_| rng.random()).collect()
+    }
+
+    #[test]
+    fn the_json_has_every_promised_field() -> Result<(), Box<dyn Error>> {
+        const COUNT: usize = 300;
+        let file = network()?;
+        let network = Model::parse(&file)?;
+        let statistics = |seed| -> Result<Statistics, MetricsError> {
+            let features = extract(&network, &pictures(seed, 1000), &|| {})?;
+            Statistics::of(&features.data, features.dim)
+        };
+        let (test, train) = (statistics(1)?, statistics(2)?);
+        let settings = Settings {
+            network: &network,
+            network_name: "features",
+            test: &test,
+            train: &train,
+            classes: vec![0; COUNT],
+            guidance: 1.0,
+            first_seed: 7,
+            resamples: 40,
+        };
+        let pixels = pictures(3, COUNT);
+        let darker: Vec<u8> = pixels.iter().map(|p| p / 2).collect();
+        let model = |name, pixels| Generated { name, precision: "f32", bytes: 9, hash: "ab", pixels };
+        let candidates = [model("same", &pixels[..]), model("darker", &darker)];
+        let steps = std::sync::atomic::AtomicUsize::new(0);
+        let comparison = compare(&model("reference", &pixels), &candidates, &settings, &|| {
+            steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        })?;
+        assert_eq!(steps.into_inner(), 3 * COUNT);
+
+        let json = serde_json::to_value(&comparison)?;
+        for field in ["reference", "candidates", "floor", "samples", "first_seed", "guidance", "network", "resamples"] {
+            assert!(!json[field].is_null(), "{field}");
+        }
+        for field in ["name", "precision", "frechet", "bytes", "hash", "class_accuracy", "images_hash"] {
+            assert!(!json["reference"][field].is_null(), "reference.{field}");
+            assert!(!json["candidates"][1][field].is_null(), "candidates.{field}");
+        }
+        for field in ["delta", "delta_low", "delta_high", "psnr"] {
+            assert!(json["candidates"][1][field].is_f64(), "candidates.{field}");
+        }
+
+        let [same, darker] = &comparison.candidates[..] else { return Err("two candidates".into()) };
+        assert_eq!((same.delta, same.delta_low, same.delta_high, same.psnr), (0.0, 0.0, 0.0, None));
+        assert_eq!(same.model.images_hash, comparison.reference.images_hash);
+        assert_ne!(darker.model.images_hash, comparison.reference.images_hash);
+        assert!(darker.delta_low > 0.0 && darker.delta_low < darker.delta && darker.delta < darker.delta_high);
+        Ok(())
+    }
+
+    #[test]
+    fn pictures_that_do_not_fit_are_refused() -> Result<(), Box<dyn Error>> {
+        let file = network()?;
+        let network = Model::parse(&file)?;
+        let torn = extract(&network, &[0; 65], &|| {}).err().ok_or("accepted")?.to_string();
+        assert!(torn.contains("65 bytes"), "{torn}");
+        assert!(extract(&network, &[], &|| {}).is_err());
+        Ok(())
+    }
 }

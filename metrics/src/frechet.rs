@@ -74,6 +74,21 @@ mod tests {
     }
 
     #[test]
+    fn turning_both_changes_nothing() -> Result<(), MetricsError> {
+        let (a, b) = (statistics(&[0.0, 1.0], &[4.0, 0.0, 0.0, 9.0]), statistics(&[3.0, 1.0], &[1.0, 0.0, 0.0, 16.0]));
+        let (sin, cos) = 0.6f64.sin_cos();
+        let turned = |s: &Statistics| {
+            let turn = DMatrix::from_row_slice(2, 2, &[cos, -sin, sin, cos]);
+            let mean = &turn * DMatrix::from_column_slice(2, 1, &s.mean);
+            let covariance = &turn * DMatrix::from_row_slice(2, 2, &s.covariance) * turn.transpose();
+            statistics(mean.as_slice(), covariance.as_slice())
+        };
+        let distance = frechet_distance(&turned(&a), &turned(&b))?;
+        assert!((distance - frechet_distance(&a, &b)?).abs() < 1e-12, "{distance}");
+        Ok(())
+    }
+
+    #[test]
     fn equal_and_singular() -> Result<(), MetricsError> {
         let singular = statistics(&[1.0, 2.0], &[1.0, 1.0, 1.0, 1.0]);
         assert!(frechet_distance(&singular, &singular)? < 1e-7);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::Comparison;
+use crate::{Comparison, ReferenceModel};
 
 /// A picture for the page.
 pub struct Grid<'g> {
@@ -44,8 +44,8 @@ pub fn html(title: &str, comparison: &Comparison, grids: &[Grid]) -> String {
         page,
         "<p>{} paired samples per model (same seeds, classes and guidance {}; seeds from {}). Distances are Frechet \
          distances to the test split in the {} features of <em>{}</em>, lower is better. Differences are to {}, with 95 % \
-         paired bootstrap intervals over {} resamples. The int8 samples came from the integer runtime itself, not from a \
-         simulation of it.</p>",
+         paired bootstrap intervals over {} resamples. Distances fall with the number of samples: compare them at equal \
+         numbers only.",
         comparison.samples,
         comparison.guidance,
         comparison.first_seed,
@@ -54,8 +54,11 @@ pub fn html(title: &str, comparison: &Comparison, grids: &[Grid]) -> String {
         escape(&reference.name),
         comparison.resamples
     );
+    if models(comparison).any(|model| model.precision == "int8") {
+        page.push_str(" The int8 samples came from the integer runtime itself, not from a simulation of it.");
+    }
     page.push_str(
-        "<div class=\"wide\"><table><thead><tr><th>model</th><th>bytes</th><th>Frechet</th><th>difference</th>\
+        "</p><div class=\"wide\"><table><thead><tr><th>model</th><th>bytes</th><th>Frechet</th><th>difference</th>\
          <th>95 % interval</th><th>PSNR dB</th><th>class accuracy</th></tr></thead><tbody>",
     );
     let _ = write!(
@@ -94,11 +97,22 @@ pub fn html(title: &str, comparison: &Comparison, grids: &[Grid]) -> String {
         );
     }
     page.push_str("</div><h2>Models</h2><ul>");
-    for model in std::iter::once(reference).chain(comparison.candidates.iter().map(|c| &c.model)) {
-        let _ = write!(page, "<li>{}: SHA-256 <code>{}</code></li>", escape(&model.name), escape(&model.hash));
+    for model in models(comparison) {
+        let _ = write!(
+            page,
+            "<li>{}: SHA-256 of the file <code>{}</code>, of its pictures <code>{}</code></li>",
+            escape(&model.name),
+            escape(&model.hash),
+            escape(&model.images_hash)
+        );
     }
     page.push_str("</ul></body></html>\n");
     page
+}
+
+/// All models, the reference first.
+fn models(comparison: &Comparison) -> impl Iterator<Item = &ReferenceModel> {
+    std::iter::once(&comparison.reference).chain(comparison.candidates.iter().map(|c| &c.model))
 }
 
 fn escape(text: &str) -> String {
@@ -112,5 +126,22 @@ mod tests {
     #[test]
     fn names_cannot_break_the_page() {
         assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+        let mut comparison = Comparison::example();
+        comparison.reference.name = "<script>".into();
+        comparison.network = "<script>".into();
+        comparison.candidates[0].model.name = "<script>".into();
+        let page = html("<script>", &comparison, &[Grid { caption: "<script>", png: b"png" }]);
+        assert!(!page.contains("<script>"), "{page}");
+    }
+
+    #[test]
+    fn the_page_needs_no_other_file_and_says_where_int8_comes_from() {
+        let mut comparison = Comparison::example();
+        let page = html("t", &comparison, &[Grid { caption: "c", png: b"png" }]);
+        assert!(page.contains("data:image/png;base64,cG5n") && !page.contains("http"), "{page}");
+        assert!(page.contains("integer runtime itself") && page.contains("cd34"), "{page}");
+        assert!(page.contains("-0.1250 to +0.5000"), "{page}");
+        comparison.candidates.clear();
+        assert!(!html("t", &comparison, &[]).contains("integer runtime"));
     }
 }

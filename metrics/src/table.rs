@@ -52,3 +52,17 @@ pub fn table(comparison: &Comparison) -> String {
     );
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stand_in_columns() {
+        let text = table(&Comparison::example());
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[..3].iter().all(|line| line.len() == lines[0].len()), "{text}");
+        assert!(lines[2].starts_with("net-int8") && lines[2].contains("+0.2500  -0.1250 .. +0.5000  "), "{text}");
+        assert!(text.contains("at 5.0 % of it"), "{text}");
+    }
+}
