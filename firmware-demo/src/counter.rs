@@ -1,7 +1,6 @@
 //! Counts instructions. QEMU runs with `-icount shift=0`: one instruction takes one virtual nanosecond, and SysTick counts
 //! down at 25 MHz, so a tick is 40 instructions. These are instructions, not cycles: QEMU knows no pipeline.
 
-use cortex_m::Peripherals;
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 
@@ -16,14 +15,13 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Starts the timer; `None` if the peripherals are taken.
-    pub fn new() -> Option<Self> {
-        let mut timer = Peripherals::take()?.SYST;
+    /// Starts the timer.
+    pub fn new(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(RELOAD);
         timer.clear_current();
         timer.enable_counter();
-        Some(Self { timer, last: 0 })
+        Self { timer, last: 0 }
     }
 
     /// Starts a lap.

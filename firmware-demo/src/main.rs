@@ -8,8 +8,9 @@ mod memory;
 
 use core::panic::PanicInfo;
 
-use cortex_m::singleton;
-use cortex_m_rt::entry;
+use cortex_m::peripheral::SCB;
+use cortex_m::{Peripherals, singleton};
+use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::hprintln;
 use driftlet_runtime::{Aligned, Guidance, Model, Sampler, Step};
@@ -43,10 +44,12 @@ fn main() -> ! {
 }
 
 fn run() -> Result<(), &'static str> {
+    let mut peripherals = Peripherals::take().ok_or("the peripherals are taken")?;
+    switch_fpu_off(&mut peripherals.SCB);
     let model = Model::parse(&MODEL.0).map_err(|_| "the model is not valid")?;
     let arena = singleton!(: Aligned<[u8; ARENA_LEN]> = Aligned([0; ARENA_LEN])).ok_or("the arena is taken")?;
     let [_, width, channels] = model.image_shape().ok_or("the model makes no pictures")?;
-    let mut counter = Counter::new().ok_or("the counter is taken")?;
+    let mut counter = Counter::new(peripherals.SYST);
     let mut per_op = [0u64; MAX_OPS];
     let mut sampler = Sampler::new(&model, &mut arena.0).map_err(|_| "the model does not start")?;
     let mut all = Sha256::new();
@@ -91,6 +94,23 @@ fn run() -> Result<(), &'static str> {
         memory.stack
     );
     Ok(())
+}
+
+/// From here on a float instruction is a fault: what follows is integers only, and this run proves it.
+#[cfg(target_abi = "eabihf")]
+fn switch_fpu_off(scb: &mut SCB) {
+    scb.disable_fpu();
+}
+
+/// The target has no FPU.
+#[cfg(not(target_abi = "eabihf"))]
+fn switch_fpu_off(_: &mut SCB) {}
+
+#[exception]
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    hprintln!("fault");
+    debug::exit(EXIT_FAILURE);
+    loop {}
 }
 
 #[panic_handler]

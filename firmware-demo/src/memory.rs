@@ -28,8 +28,7 @@ unsafe extern "C" {
 /// Fills the unused part of the stack.
 pub fn paint_stack() {
     let here = cortex_m::register::msp::read();
-    // SAFETY: the address of a linker symbol; the symbol is not read.
-    let mut at = unsafe { addr_of!(__sheap) } as u32;
+    let mut at = addr_of!(__sheap) as u32;
     // Leaves room for this function's own frame.
     while at < here - 256 {
         // SAFETY: between the end of all statics and the stack pointer there is RAM that nothing uses: there is no heap,
@@ -41,18 +40,15 @@ pub fn paint_stack() {
 
 /// Reads the figures.
 pub fn report() -> Report {
-    // SAFETY: addresses of linker symbols; the symbols are not read.
-    let [sdata, edata, sidata, sbss, ebss, sheap, top] = unsafe {
-        [
-            addr_of!(__sdata),
-            addr_of!(__edata),
-            addr_of!(__sidata),
-            addr_of!(__sbss),
-            addr_of!(__ebss),
-            addr_of!(__sheap),
-            addr_of!(_stack_start),
-        ]
-    }
+    let [sdata, edata, sidata, sbss, ebss, sheap, top] = [
+        addr_of!(__sdata),
+        addr_of!(__edata),
+        addr_of!(__sidata),
+        addr_of!(__sbss),
+        addr_of!(__ebss),
+        addr_of!(__sheap),
+        addr_of!(_stack_start),
+    ]
     .map(|symbol| symbol as u32);
     let mut at = sheap;
     // SAFETY: as in `paint_stack`; reading RAM has no effect.
