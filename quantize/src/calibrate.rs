@@ -1,6 +1,6 @@
-//! Learns the range of every activation from pictures that the float model makes.
+//! Learns the range and the mean of every activation from pictures that the float model makes.
 //!
-//! Two passes over the same seeds: the first finds the extremes, the second counts values between them. The range kept
+//! Two passes over the same seeds: the first finds extremes and means, the second counts values between the extremes. The range kept
 //! is the one whose 8-bit grid has the smallest mean squared error: a few outliers are not worth a coarse grid.
 
 use aligned_vec::AVec;
@@ -19,13 +19,45 @@ pub struct Range {
     pub high: f64,
 }
 
-/// Ranges in order of the graph's values.
+/// What was learnt, in order of the graph's values.
 pub struct Calibration {
     pub ranges: Vec<Range>,
+    /// Mean of each channel, over pictures and positions.
+    pub means: Vec<Vec<f64>>,
     pub summary: CalibrationSummary,
 }
 
 const BINS: usize = 2048;
+
+/// Sums are in integers, so that they do not depend on the order, and with it on the number of threads.
+const STEPS_PER_UNIT: f32 = (1u32 << 20) as f32;
+
+/// Extremes and sum of each channel of one value.
+#[derive(Clone)]
+struct Seen {
+    low: f32,
+    high: f32,
+    sums: Vec<i64>,
+}
+
+impl Seen {
+    fn add(&mut self, numbers: &[f32]) {
+        for position in numbers.chunks_exact(self.sums.len()) {
+            for (sum, &x) in self.sums.iter_mut().zip(position) {
+                // Casts saturate, and not-a-number counts as 0; neither gets past the check of the extremes.
+                *sum = sum.saturating_add((x * STEPS_PER_UNIT) as i64);
+                (self.low, self.high) = (self.low.min(x), self.high.max(x));
+            }
+        }
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+        self.sums.iter_mut().zip(other.sums).for_each(|(a, b)| *a = a.saturating_add(b));
+        self
+    }
+}
 
 /// Runs the float file of a graph.
 pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
@@ -38,22 +70,19 @@ pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibr
     // Proves once that every later start succeeds.
     Sampler::new(&model, &mut arena(&model)).map_err(|e| defect(&e))?;
 
-    let values = graph.values.len();
     let output = |step: &Step| graph.nodes[step.index as usize].output;
-    let extremes = observe(
+    let seen = observe(
         &model,
         options,
-        || vec![(0f32, 0f32); values],
-        |extremes, step| {
+        || graph.values.iter().map(|shape| Seen { low: 0.0, high: 0.0, sums: vec![0; shape[2]] }).collect::<Vec<_>>(),
+        |seen, step| {
             if let View::F32(numbers) = step.output {
-                let (low, high) = &mut extremes[output(&step)];
-                for &x in numbers {
-                    (*low, *high) = (low.min(x), high.max(x));
-                }
+                seen[output(&step)].add(numbers);
             }
         },
-        |a, b| a.into_iter().zip(b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1))).collect(),
+        |a, b| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect(),
     );
+    let extremes: Vec<(f32, f32)> = seen.iter().map(|seen| (seen.low, seen.high)).collect();
     if let Some(value) = extremes.iter().position(|&(low, high)| !(low.is_finite() && high.is_finite())) {
         return Err(QuantizeError::parameter(
             format!("activation {value}"),
@@ -63,7 +92,7 @@ pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibr
     let counts = observe(
         &model,
         options,
-        || vec![vec![0u64; BINS]; values],
+        || vec![vec![0u64; BINS]; graph.values.len()],
         |counts, step| {
             if let View::F32(numbers) = step.output {
                 let (low, high) = extremes[output(&step)];
@@ -81,7 +110,12 @@ pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibr
         first_seed: options.calibration_seed,
         method: "mean squared error",
     };
-    Ok(Calibration { ranges, summary })
+    let mean = |(seen, shape): (&Seen, &[usize; 3])| {
+        let count = f64::from(options.calibration_samples) * (shape[0] * shape[1]) as f64;
+        seen.sums.iter().map(|&sum| sum as f64 / f64::from(STEPS_PER_UNIT) / count).collect()
+    };
+    let means = seen.iter().zip(&graph.values).map(mean).collect();
+    Ok(Calibration { ranges, means, summary })
 }
 
 /// Makes the calibration pictures, in parallel, over all classes and the whole range of guidance. `merge` has to be

@@ -4,11 +4,12 @@ use driftlet_runtime::format::{DType, Precision};
 use half::f16;
 
 use crate::QuantizeError;
+use crate::bias::correction;
 use crate::graph::{Filter, Graph, Op};
 use crate::program::{Program, Tensor, Value, tensor};
 
-/// The program of a graph in [`Precision::F32`] or [`Precision::F16`].
-pub fn program(graph: &Graph, precision: Precision) -> Result<Program, QuantizeError> {
+/// The program of a graph in [`Precision::F32`] or [`Precision::F16`]; with the means of its values, biases are corrected.
+pub fn program(graph: &Graph, precision: Precision, means: Option<&[Vec<f64>]>) -> Result<Program, QuantizeError> {
     let values = graph.values.iter().enumerate().map(|(i, &shape)| {
         let dtype = if graph.pixels == Some(i) { DType::U8 } else { DType::F32 };
         Value { dtype, zero_point: 0, scale: 1.0, shape }
@@ -24,16 +25,17 @@ pub fn program(graph: &Graph, precision: Precision) -> Result<Program, QuantizeE
             Op::GuidanceEmbedding(table) => {
                 [Some(stored(precision, "guidance", [1, 1, table.len() / width, width], table)?), None, None]
             }
-            Op::Linear(filter) | Op::Conv2d { filter, .. } => [
-                Some(stored(
-                    precision,
-                    &filter.name,
-                    [filter.kernel, filter.kernel, filter.inputs, filter.outputs],
-                    &outputs_last(filter),
-                )?),
-                Some(tensor(DType::F32, [1, 1, 1, filter.outputs], &filter.bias)),
-                None,
-            ],
+            Op::Linear(filter) | Op::Conv2d { filter, .. } => {
+                let dims = [filter.kernel, filter.kernel, filter.inputs, filter.outputs];
+                let weight = stored(precision, &filter.name, dims, &outputs_last(filter))?;
+                let mut bias = filter.bias.clone();
+                if let (Precision::F16, Some(means)) = (precision, means) {
+                    let halves: Vec<f64> = filter.weight.iter().map(|&w| f16::from_f32(w).to_f64()).collect();
+                    let correction = correction(graph, node, filter, &halves, means);
+                    bias.iter_mut().zip(correction).for_each(|(b, c)| *b += c as f32);
+                }
+                [Some(weight), Some(tensor(DType::F32, [1, 1, 1, filter.outputs], &bias)), None]
+            }
         };
         program.push(node, tensors);
     }

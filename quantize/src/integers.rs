@@ -5,6 +5,7 @@ use driftlet_runtime::format::{DType, Precision};
 use driftlet_runtime::noise::STEPS_PER_SIGMA;
 
 use crate::QuantizeError;
+use crate::bias::correction;
 use crate::calibrate::Range;
 use crate::graph::{Filter, Graph, Node, Op};
 use crate::program::{Program, Tensor, Value, tensor};
@@ -14,8 +15,8 @@ const MAX_BIAS: f64 = (1 << 29) as f64;
 /// `tanh` of 4 rounds to the same pixel as `tanh` of infinity: raw pictures need no wider range.
 const TANH_RANGE: f64 = 4.0;
 
-/// The integer program of a graph with calibrated ranges.
-pub fn program(graph: &Graph, ranges: &[Range]) -> Result<Program, QuantizeError> {
+/// The integer program of a graph with calibrated ranges and means.
+pub fn program(graph: &Graph, ranges: &[Range], means: &[Vec<f64>]) -> Result<Program, QuantizeError> {
     let values = values(graph, ranges)?;
     let mut program = Program::new(graph, Precision::Int8, values);
     for node in &graph.nodes {
@@ -27,7 +28,7 @@ pub fn program(graph: &Graph, ranges: &[Range]) -> Result<Program, QuantizeError
                     table.iter().map(|&x| (f64::from(x) / f64::from(output.scale)).round() as i16).collect();
                 [Some(tensor(DType::I16, [1, 1, table.len() / width, width], &steps)), None, None]
             }
-            Op::Linear(filter) | Op::Conv2d { filter, .. } => layer(&program, node, filter)?.map(Some),
+            Op::Linear(filter) | Op::Conv2d { filter, .. } => layer(graph, &program, node, filter, means)?.map(Some),
             Op::Pixels { tanh } => {
                 let input = node.input.map_or(1.0, |v| f64::from(program.values[v].scale));
                 let table = pixel_table(input, *tanh);
@@ -83,29 +84,44 @@ fn positive(scale: f64) -> f64 {
 }
 
 /// Weights, biases and fixed-point factors of a linear layer or convolution.
-fn layer(program: &Program, node: &Node, filter: &Filter) -> Result<[Tensor; 3], QuantizeError> {
+fn layer(
+    graph: &Graph,
+    program: &Program,
+    node: &Node,
+    filter: &Filter,
+    means: &[Vec<f64>],
+) -> Result<[Tensor; 3], QuantizeError> {
     let value = |id: Option<usize>| id.map(|v| program.values[v]);
     let output = f64::from(program.values[node.output].scale);
     let (input_scale, input_zero) = value(node.input).map_or((1.0, 0), |v| (f64::from(v.scale), v.zero_point));
     let residual = value(node.residual).map_or(0.0, |v| f64::from(v.scale) / output);
     let fields = if node.residual.is_some() { 3 } else { 2 };
-    let (mut weights, mut biases, mut factors) = (Vec::new(), Vec::new(), Vec::<i32>::new());
-    for (row, &bias) in filter.weight.chunks_exact(filter.terms()).zip(&filter.bias) {
-        let bias = f64::from(bias);
+
+    let rows = || filter.weight.chunks_exact(filter.terms());
+    let scale = |(row, &bias): (&[f32], &f32)| {
         let reach = row.iter().fold(0.0, |max: f64, &w| max.max(f64::from(w).abs()));
         // A channel with hardly any weight would turn its bias into a huge integer.
-        let scale = positive((reach / 127.0).max(bias.abs() / (input_scale * MAX_BIAS)));
-        let quantized: Vec<i8> = row.iter().map(|&w| (f64::from(w) / scale).round() as i8).collect();
-        let sum: i64 = quantized.iter().map(|&w| i64::from(w)).sum();
-        let bias = (bias / (scale * input_scale)).round() as i64 - sum * i64::from(input_zero);
+        positive((reach / 127.0).max(f64::from(bias).abs() / (input_scale * MAX_BIAS)))
+    };
+    let scales: Vec<f64> = rows().zip(&filter.bias).map(scale).collect();
+    let quantize =
+        |(row, scale): (&[f32], f64)| row.iter().map(move |&w| (f64::from(w) / scale).round() as i8).collect();
+    let weights: Vec<Vec<i8>> = rows().zip(scales.iter().copied()).map(quantize).collect();
+    let stored = weights.iter().zip(&scales).flat_map(|(row, scale)| row.iter().map(move |&w| f64::from(w) * scale));
+    let correction = correction(graph, node, filter, &stored.collect::<Vec<f64>>(), means);
+
+    let (mut biases, mut factors) = (Vec::new(), Vec::<i32>::new());
+    for (((row, scale), &bias), correction) in weights.iter().zip(&scales).zip(&filter.bias).zip(correction) {
+        let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
+        let bias =
+            ((f64::from(bias) + correction) / (scale * input_scale)).round() as i64 - sum * i64::from(input_zero);
         biases.push(i32::try_from(bias).map_err(|_| too_extreme(filter))?);
-        let scales = fixed_point(scale * input_scale / output, residual).ok_or_else(|| too_extreme(filter))?;
-        factors.extend(&scales[..fields]);
-        weights.extend(quantized);
+        let fixed = fixed_point(scale * input_scale / output, residual).ok_or_else(|| too_extreme(filter))?;
+        factors.extend(&fixed[..fields]);
     }
     let dims = [filter.outputs, filter.kernel, filter.kernel, filter.inputs];
     Ok([
-        tensor(DType::I8, dims, &weights),
+        tensor(DType::I8, dims, &weights.concat()),
         tensor(DType::I32, [1, 1, 1, filter.outputs], &biases),
         tensor(DType::I32, [1, 1, filter.outputs, fields], &factors),
     ])

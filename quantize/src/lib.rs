@@ -1,13 +1,13 @@
 //! From a checkpoint to a `.drift` file: graph, calibration, integers, memory plan.
 //!
 //! ```text
-//! checkpoint --lower--> graph --float--> program --emit--> .drift (f32, f16)
+//! checkpoint --lower--> graph --float--> program --emit--> .drift (f32)
 //!                         |                                  |
 //!                         |                              calibrate (runs the f32 file)
 //!                         |                                  |
-//!                         +------------- integers <----------+
-//!                                            |
-//!                                         program --emit--> .drift (int8)
+//!                         +---- integers or float <----------+
+//!                                    |
+//!                                 program --emit--> .drift (int8 or f16)
 //! ```
 //!
 //! ```
@@ -22,6 +22,7 @@
 //! # Ok(()) }
 //! ```
 
+mod bias;
 mod calibrate;
 mod emit;
 mod float;
@@ -43,7 +44,7 @@ pub struct Options {
     pub name: String,
     /// Arithmetic of the result.
     pub precision: Precision,
-    /// Number of pictures generated to learn the ranges of activations; for [`Precision::Int8`] only.
+    /// Number of pictures generated to learn ranges and means of activations; [`Precision::F32`] needs none.
     pub calibration_samples: u32,
     /// Seed of the first of these pictures.
     pub calibration_seed: u64,
@@ -70,15 +71,18 @@ pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, Q
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
         calibration: None,
     };
-    match options.precision {
-        Precision::F32 | Precision::F16 => emit::emit(&float::program(&graph, options.precision)?, &metadata),
-        Precision::Int8 => {
-            let reference = emit::emit(&float::program(&graph, Precision::F32)?, &metadata)?;
-            let calibration = calibrate::calibrate(&reference, &graph, options)?;
-            metadata.calibration = Some(calibration.summary);
-            emit::emit(&integers::program(&graph, &calibration.ranges)?, &metadata)
-        }
+    let reference = emit::emit(&float::program(&graph, Precision::F32, None)?, &metadata)?;
+    // Only generators can calibrate themselves.
+    if options.precision == Precision::F32 || graph.pixels.is_none() && options.precision == Precision::F16 {
+        return emit::emit(&float::program(&graph, options.precision, None)?, &metadata);
     }
+    let calibration = calibrate::calibrate(&reference, &graph, options)?;
+    metadata.calibration = Some(calibration.summary);
+    let program = match options.precision {
+        Precision::Int8 => integers::program(&graph, &calibration.ranges, &calibration.means)?,
+        Precision::F32 | Precision::F16 => float::program(&graph, options.precision, Some(&calibration.means))?,
+    };
+    emit::emit(&program, &metadata)
 }
 
 /// Why a checkpoint cannot be quantized.

@@ -79,14 +79,13 @@ fn bytes<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<Vec<u8>, Tr
     Recorder::<B>::record(&Bytes::default(), record, ()).map_err(|e| damaged(path, e))
 }
 
-/// The configuration without what may change between parts of a run.
+/// The configuration without what may change when a run is resumed: its end, and what it prints.
 fn fingerprint(config: &Config) -> String {
     let mut config = config.clone();
     config.log = Default::default();
-    if config.optimizer.decay_steps == 0 && config.encoder.is_none() {
-        // Only the end of the run depends on its length then.
-        config.steps = 1;
-    }
+    // Where a run ends is only about its future.
+    config.steps = 1;
+    config.optimizer.decay_steps = 0;
     toml::to_string(&config).unwrap_or_default()
 }
 
