@@ -17,6 +17,8 @@ use crate::{Options, QuantizeError};
 pub struct Range {
     pub low: f64,
     pub high: f64,
+    /// Largest magnitude seen; the range itself may leave outliers out.
+    pub peak: f64,
 }
 
 /// What was learnt, in order of the graph's values.
@@ -158,7 +160,7 @@ fn arena(model: &Model) -> AVec<u8> {
 /// The range with the smallest mean squared error on a grid of 256 points.
 fn best_range(low: f32, high: f32, counts: &[u64]) -> Range {
     let (low, high) = (f64::from(low), f64::from(high));
-    let width = (high - low) / counts.len() as f64;
+    let (width, peak) = ((high - low) / counts.len() as f64, high.max(-low));
     let error = |range: Range| -> f64 {
         let step = (range.high - range.low) / 255.0;
         let cost = |(bin, &count): (usize, &u64)| {
@@ -170,9 +172,9 @@ fn best_range(low: f32, high: f32, counts: &[u64]) -> Range {
     };
     let candidates = (40..=100).map(|percent| {
         let share = f64::from(percent) / 100.0;
-        Range { low: low * share, high: high * share }
+        Range { low: low * share, high: high * share, peak }
     });
-    let whole = Range { low, high };
+    let whole = Range { low, high, peak };
     candidates
         .fold((error(whole), whole), |best, range| {
             let error = error(range);
@@ -192,6 +194,6 @@ mod tests {
         counts[BINS - 1] = 1;
         let clipped = best_range(0.0, 8.0, &counts);
         assert!((4.0..4.2).contains(&clipped.high), "{clipped:?}");
-        assert_eq!(best_range(-1.0, 1.0, &[10; BINS]), Range { low: -1.0, high: 1.0 });
+        assert_eq!(best_range(-1.0, 1.0, &[10; BINS]), Range { low: -1.0, high: 1.0, peak: 1.0 });
     }
 }

@@ -55,6 +55,7 @@ pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeE
     for (i, (value, place)) in program.values.iter().zip(&places).enumerate() {
         let record = ValueRecord {
             dtype: value.dtype,
+            bits: value.bits,
             zero_point: value.zero_point,
             shape: value.shape.map(|d| d as u32),
             offset: place.offset as u32,

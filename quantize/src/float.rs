@@ -12,7 +12,7 @@ use crate::program::{Program, Tensor, Value, tensor};
 pub fn program(graph: &Graph, precision: Precision, means: Option<&[Vec<f64>]>) -> Result<Program, QuantizeError> {
     let values = graph.values.iter().enumerate().map(|(i, &shape)| {
         let dtype = if graph.pixels == Some(i) { DType::U8 } else { DType::F32 };
-        Value { dtype, zero_point: 0, scale: 1.0, shape }
+        Value { dtype, bits: dtype.size() as u8 * 8, zero_point: 0, scale: 1.0, shape }
     });
     let mut program = Program::new(graph, precision, values.collect());
     for node in &graph.nodes {

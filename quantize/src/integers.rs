@@ -1,23 +1,30 @@
-//! Integer programs: 8-bit weights per output channel, 8-bit activations, 16-bit embeddings and raw pictures, and the
+//! Integer programs: 8-bit weights per output channel, 8- or 16-bit activations, 16-bit embeddings and raw pictures, and the
 //! fixed-point factors between them. `docs/arithmetic.md` states the arithmetic that these numbers feed.
 
 use driftlet_runtime::format::{DType, Precision};
 use driftlet_runtime::noise::STEPS_PER_SIGMA;
 
-use crate::QuantizeError;
 use crate::bias::correction;
 use crate::calibrate::Range;
-use crate::graph::{Filter, Graph, Node, Op};
+use crate::graph::{Filter, Graph, Node, Op, ValueId};
 use crate::program::{Program, Tensor, Value, tensor};
+use crate::{Activations, QuantizeError};
 
 /// Largest bias in integers: half of what the runtime admits, so that folding the input's zero point in cannot exceed it.
 const MAX_BIAS: f64 = (1 << 29) as f64;
+/// 16-bit activations have bits to spare for what calibration did not see.
+const HEADROOM: f64 = 1.25;
 /// `tanh` of 4 rounds to the same pixel as `tanh` of infinity: raw pictures need no wider range.
 const TANH_RANGE: f64 = 4.0;
 
 /// The integer program of a graph with calibrated ranges and means.
-pub fn program(graph: &Graph, ranges: &[Range], means: &[Vec<f64>]) -> Result<Program, QuantizeError> {
-    let values = values(graph, ranges)?;
+pub fn program(
+    graph: &Graph,
+    ranges: &[Range],
+    means: &[Vec<f64>],
+    activations: Activations,
+) -> Result<Program, QuantizeError> {
+    let values = values(graph, ranges, activations)?;
     let mut program = Program::new(graph, Precision::Int8, values);
     for node in &graph.nodes {
         let output = program.values[node.output];
@@ -42,30 +49,45 @@ pub fn program(graph: &Graph, ranges: &[Range], means: &[Vec<f64>]) -> Result<Pr
 }
 
 /// Chooses the integers that stand for each value.
-fn values(graph: &Graph, ranges: &[Range]) -> Result<Vec<Value>, QuantizeError> {
+fn values(graph: &Graph, ranges: &[Range], activations: Activations) -> Result<Vec<Value>, QuantizeError> {
     let embedding_scale = embedding_scale(graph);
     let tanh = graph.nodes.iter().any(|n| matches!(n.op, Op::Pixels { tanh: true }));
     let mut values = Vec::with_capacity(graph.values.len());
     for node in &graph.nodes {
         let (range, shape) = (ranges[node.output], graph.values[node.output]);
-        let (dtype, scale, zero_point) = match node.op {
-            Op::Noise => (DType::I8, 1.0 / f64::from(STEPS_PER_SIGMA), 0),
-            Op::ClassEmbedding(_) | Op::GuidanceEmbedding(_) => (DType::I16, embedding_scale, 0),
-            Op::Pixels { .. } => (DType::U8, 1.0, 0),
+        let (dtype, bits, scale, zero_point) = match node.op {
+            Op::Noise => (DType::I8, 8, 1.0 / f64::from(STEPS_PER_SIGMA), 0),
+            Op::ClassEmbedding(_) | Op::GuidanceEmbedding(_) => (DType::I16, 16, embedding_scale, 0),
+            Op::Pixels { .. } => (DType::U8, 8, 1.0, 0),
             Op::Linear(_) | Op::Conv2d { .. } if node.output == graph.output => {
-                let reach = range.high.max(-range.low);
-                let reach = if tanh { reach.min(TANH_RANGE) } else { reach };
-                (DType::I16, positive(reach / 32767.0), 0)
+                let reach = if tanh { range.peak.min(TANH_RANGE) } else { range.peak };
+                (DType::I16, 16, positive(reach / 32767.0), 0)
+            }
+            Op::Linear(_) | Op::Conv2d { .. } if activations == Activations::Sixteen => {
+                let bits = bits_that_fit(graph, node.output);
+                let largest = f64::from((1i32 << (bits - 1)) - 1);
+                (DType::I16, bits, positive(HEADROOM * range.peak / largest), 0)
             }
             Op::Linear(_) | Op::Conv2d { .. } => {
                 let scale = positive((range.high - range.low) / 255.0);
-                (DType::I8, scale, (-128.0 - range.low / scale).round() as i16)
+                (DType::I8, 8, scale, (-128.0 - range.low / scale).round() as i16)
             }
             Op::Input | Op::GlobalAvgPool => return Err(QuantizeError::Unsupported("classifier in int8")),
         };
-        values.push(Value { dtype, zero_point, scale: scale as f32, shape });
+        values.push(Value { dtype, bits, zero_point, scale: scale as f32, shape });
     }
     Ok(values)
+}
+
+/// Bits of a 16-bit activation such that the longest sum of products that reads it stays below `2^30`.
+fn bits_that_fit(graph: &Graph, value: ValueId) -> u8 {
+    let terms = graph.nodes.iter().filter(|node| node.input == Some(value)).map(|node| match &node.op {
+        Op::Linear(filter) | Op::Conv2d { filter, .. } => filter.terms() as u64,
+        _ => 1,
+    });
+    let terms = terms.max().unwrap_or(1);
+    // With fewer than 9 bits left the runtime refuses the file.
+    (9..=16).rev().find(|bits| terms << (7 + bits - 1) <= 1 << 30).unwrap_or(9)
 }
 
 /// One step for all embeddings, so that they add without rescaling, and no sum of rows leaves 16 bits.

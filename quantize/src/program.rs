@@ -29,6 +29,8 @@ pub struct Tensor {
 #[derive(Clone, Copy, Debug)]
 pub struct Value {
     pub dtype: DType,
+    /// Bits of the numbers stored, at most those of the type.
+    pub bits: u8,
     pub zero_point: i16,
     pub scale: f32,
     pub shape: [usize; 3],

@@ -260,13 +260,19 @@ fn conv_int8(
         Some(v) if v.dtype == DType::I8 => int8::Residual::I8(cast_slice(r), v.zero_point.into()),
         Some(_) => int8::Residual::I16(cast_slice(r)),
     };
-    let epilogue =
-        int8::Epilogue { residual, relu: op.activation == Activation::Relu, zero_point: output.zero_point.into() };
-    let (x, zero_point) = (cast_slice(x), input.zero_point as i8);
-    if output.dtype == DType::I8 {
-        int8::conv::<i8>(&geometry, x, zero_point, &weights, &epilogue, cast_slice_mut(out));
-    } else {
-        int8::conv::<i16>(&geometry, x, zero_point, &weights, &epilogue, cast_slice_mut(out));
+    let epilogue = int8::Epilogue {
+        residual,
+        relu: op.activation == Activation::Relu,
+        zero_point: output.zero_point.into(),
+        bits: output.bits,
+    };
+    let (g, w, e) = (&geometry, &weights, &epilogue);
+    let zero = input.zero_point;
+    match (input.dtype == DType::I8, output.dtype == DType::I8) {
+        (true, true) => int8::conv::<i8, i8>(g, cast_slice(x), zero as i8, w, e, cast_slice_mut(out)),
+        (true, false) => int8::conv::<i8, i16>(g, cast_slice(x), zero as i8, w, e, cast_slice_mut(out)),
+        (false, true) => int8::conv::<i16, i8>(g, cast_slice(x), zero, w, e, cast_slice_mut(out)),
+        (false, false) => int8::conv::<i16, i16>(g, cast_slice(x), zero, w, e, cast_slice_mut(out)),
     }
 }
 

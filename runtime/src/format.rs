@@ -312,6 +312,8 @@ impl TensorRecord {
 pub struct ValueRecord {
     /// Element type.
     pub dtype: DType,
+    /// Bits that its numbers have: at most those of the type, fewer where long sums of products have to fit.
+    pub bits: u8,
     /// Integer that stands for zero.
     pub zero_point: i16,
     /// Height, width, channels. A vector is `[1, 1, n]`.
@@ -337,11 +339,12 @@ impl ValueRecord {
 
     /// Reads a record; `None` for an unknown type or a reserved byte that is not zero.
     pub fn from_bytes(b: &[u8; Self::LEN]) -> Option<Self> {
-        if b[1] != 0 || b[32..] != [0; 4] {
+        if b[32..] != [0; 4] {
             return None;
         }
         Some(Self {
             dtype: DType::from_code(b[0])?,
+            bits: b[1],
             zero_point: u16_at(b, 2) as i16,
             shape: [u32_at(b, 4), u32_at(b, 8), u32_at(b, 12)],
             offset: u32_at(b, 16),
@@ -354,7 +357,7 @@ impl ValueRecord {
     /// Writes the record.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut b = [0; Self::LEN];
-        b[0] = self.dtype as u8;
+        (b[0], b[1]) = (self.dtype as u8, self.bits);
         b[2..4].copy_from_slice(&self.zero_point.to_le_bytes());
         let [h, w, c] = self.shape;
         for (i, v) in [h, w, c, self.offset, self.scale_bits, self.first, self.last].iter().enumerate() {
@@ -488,6 +491,7 @@ mod tests {
         assert_eq!(OpRecord::from_bytes(&op.to_bytes()), Some(op));
         let value = ValueRecord {
             dtype: DType::I8,
+            bits: 8,
             zero_point: -128,
             shape: [7, 6, 5],
             offset: 64,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use driftlet_checkpoint::{Checkpoint, write_atomic};
-use driftlet_quantize::{Options, Precision, quantize};
+use driftlet_quantize::{Activations, Options, Precision, quantize};
 
 use crate::model_file::{ModelFile, name_of};
 
@@ -16,12 +16,26 @@ pub struct Arguments {
     /// Arithmetic of the result
     #[arg(long, value_enum)]
     precision: PrecisionName,
+    /// Bits of an int8 model's activations
+    #[arg(long, value_enum, default_value = "16")]
+    activations: ActivationBits,
     /// File to write
     #[arg(long)]
     out: PathBuf,
     /// Pictures generated to learn the ranges of activations (int8)
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     calibration_samples: u32,
+}
+
+/// Widths of activations on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum ActivationBits {
+    /// Half the memory
+    #[value(name = "8")]
+    Eight,
+    /// Hardly any error
+    #[value(name = "16")]
+    Sixteen,
 }
 
 /// Names of precisions on the command line.
@@ -49,6 +63,10 @@ impl From<PrecisionName> for Precision {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let checkpoint = Checkpoint::load(&arguments.checkpoint)?;
     let mut options = Options::new(&name_of(&arguments.checkpoint), arguments.precision.into());
+    options.activations = match arguments.activations {
+        ActivationBits::Eight => Activations::Eight,
+        ActivationBits::Sixteen => Activations::Sixteen,
+    };
     options.calibration_samples = arguments.calibration_samples;
     let bytes = quantize(&checkpoint, &options).with_context(|| arguments.checkpoint.display().to_string())?;
     write_atomic(&arguments.out, &bytes).with_context(|| format!("cannot write {}", arguments.out.display()))?;

@@ -55,7 +55,8 @@ fn run(config: &Path, out: &Path, resume: bool, set: &[&str]) -> Result<(), Trai
 fn losses(out: &Path) -> Result<Vec<(u64, f64, f64)>, Box<dyn std::error::Error>> {
     let lines = fs::read_to_string(out.join("log.jsonl"))?;
     let lines = lines.lines().map(serde_json::from_str::<serde_json::Value>).collect::<Result<Vec<_>, _>>()?;
-    let figures = |l: &serde_json::Value| Some((l["step"].as_u64()?, l["loss"].as_f64()?, l["gradient_norm"].as_f64()?));
+    let figures =
+        |l: &serde_json::Value| Some((l["step"].as_u64()?, l["loss"].as_f64()?, l["gradient_norm"].as_f64()?));
     Ok(lines.iter().filter_map(figures).collect())
 }
 
@@ -72,7 +73,10 @@ fn a_resumed_run_is_the_unbroken_run() -> Outcome {
     run(&config, &broken, true, &[])?;
     assert_eq!(losses(&whole)?.len(), 4);
     assert_eq!(losses(&whole)?, losses(&broken)?);
-    assert_eq!(Checkpoint::load(&whole.join("checkpoint"))?.tensors, Checkpoint::load(&broken.join("checkpoint"))?.tensors);
+    assert_eq!(
+        Checkpoint::load(&whole.join("checkpoint"))?.tensors,
+        Checkpoint::load(&broken.join("checkpoint"))?.tensors
+    );
     assert!(whole.join("samples/step-000002.png").exists());
     Ok(())
 }

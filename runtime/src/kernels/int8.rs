@@ -1,4 +1,4 @@
-//! Integer kernels: 8-bit weights and inputs, 32-bit sums, one fixed-point rounding. See `docs/arithmetic.md`.
+//! Integer kernels: 8-bit weights, 8- or 16-bit inputs, 32-bit sums, one fixed-point rounding. See `docs/arithmetic.md`.
 
 use super::Geometry;
 
@@ -22,8 +22,8 @@ impl Rescale {
     }
 }
 
-/// Integers that a kernel writes.
-pub trait Int: Copy {
+/// Integers that a kernel reads and writes.
+pub trait Int: Copy + Into<i32> {
     /// The nearest value of this type.
     fn saturate(v: i64) -> Self;
 }
@@ -63,6 +63,8 @@ pub struct Epilogue<'a> {
     pub residual: Residual<'a>,
     pub relu: bool,
     pub zero_point: i32,
+    /// Bits of what is stored.
+    pub bits: u8,
 }
 
 /// Weights of a convolution: `[out, kernel height, kernel width, in]`, bias with the input's zero point folded in, and
@@ -74,8 +76,9 @@ pub struct Weights<'a> {
 }
 
 /// Convolution or linear layer. Padding reads `in_zero`, so that the folded bias holds at the borders too.
-pub fn conv<O: Int>(g: &Geometry, x: &[i8], in_zero: i8, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
+pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
     let fields = if matches!(epilogue.residual, Residual::None) { 2 } else { 3 };
+    let limit = 1i64 << (epilogue.bits - 1);
     let filter_len = g.kernel_height * g.kernel_width * g.in_channels;
     let mut positions = out.chunks_exact_mut(g.out_channels).enumerate();
     for oy in 0..g.out_height {
@@ -93,14 +96,14 @@ pub fn conv<O: Int>(g: &Geometry, x: &[i8], in_zero: i8, w: &Weights, epilogue: 
                 if epilogue.relu {
                     y = y.max(0);
                 }
-                *out = O::saturate(y + i64::from(epilogue.zero_point));
+                *out = O::saturate((y + i64::from(epilogue.zero_point)).clamp(-limit, limit - 1));
             }
         }
     }
 }
 
 /// Sum of products of one filter at one output position, wrapping; `quantize` makes only filters that cannot wrap.
-fn filter_sum(g: &Geometry, x: &[i8], in_zero: i8, filter: &[i8], oy: usize, ox: usize) -> i32 {
+fn filter_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], oy: usize, ox: usize) -> i32 {
     let mut sum = 0i32;
     let row_len = g.kernel_width * g.in_channels;
     let whole_row =
@@ -127,15 +130,16 @@ fn filter_sum(g: &Geometry, x: &[i8], in_zero: i8, filter: &[i8], oy: usize, ox:
     sum
 }
 
-fn dot(x: &[i8], w: &[i8]) -> i32 {
-    x.iter().zip(w).fold(0i32, |sum, (&x, &w)| sum.wrapping_add(i32::from(x) * i32::from(w)))
+fn dot<I: Int>(x: &[I], w: &[i8]) -> i32 {
+    x.iter().zip(w).fold(0i32, |sum, (&x, &w)| sum.wrapping_add(x.into() * i32::from(w)))
 }
 
-fn padding(zero: i8, w: &[i8]) -> i32 {
+fn padding<I: Int>(zero: I, w: &[i8]) -> i32 {
+    let zero: i32 = zero.into();
     if zero == 0 {
         return 0;
     }
-    w.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w) * i32::from(zero)))
+    w.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w) * zero))
 }
 
 /// `out = input + row at the given position of the table`, saturating; see [`Position`].

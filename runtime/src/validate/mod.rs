@@ -143,6 +143,13 @@ fn values(model: &Model) -> Result<(), ParseError> {
             return Err(error("scale is not a positive number"));
         }
         let integer_model = model.precision == Precision::Int8;
+        let bits = match value.dtype {
+            DType::I16 => 9..=16,
+            dtype => dtype.size() as u8 * 8..=dtype.size() as u8 * 8,
+        };
+        if !bits.contains(&value.bits) {
+            return Err(error("number of bits does not belong to the element type"));
+        }
         let zero_range = match value.dtype {
             DType::F32 if !integer_model => 0..=0,
             DType::I8 if integer_model => -128..=127,

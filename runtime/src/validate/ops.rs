@@ -6,8 +6,8 @@ use crate::pixels::TABLE_LEN;
 
 type Proof = Result<(), &'static str>;
 
-/// Longest sum of products: `2^16` products of 8-bit numbers and a bias up to `2^30` fit 32 bits.
-const MAX_TERMS: u64 = 1 << 16;
+/// Largest sum of products: with a bias up to `2^30` it fits 32 bits.
+const MAX_SUM: u64 = 1 << 30;
 const MAX_BIAS: u32 = 1 << 30;
 
 /// Proves every operator.
@@ -96,6 +96,7 @@ fn class_embedding(model: &Model, op: &OpRecord, output: &ValueRecord) -> Proof 
     let table = tensor(model, op.weight)?;
     ensure(is_vector(output), "an embedding is a vector")?;
     ensure(output.dtype == embeddings(model), "output has the wrong type")?;
+    ensure(output.dtype != DType::I16 || output.bits == 16, "an embedding has 16 bits")?;
     ensure(table.dtype == tables(model), "table has the wrong type")?;
     ensure(model.header.classes > 0, "the model has no classes")?;
     ensure(table.dims == [1, 1, model.header.classes, output.shape[2]], "table shape does not fit")
@@ -105,6 +106,7 @@ fn guidance_embedding(model: &Model, op: &OpRecord, input: &ValueRecord, output:
     let table = tensor(model, op.weight)?;
     ensure(is_vector(output) && input.shape == output.shape, "an embedding is a vector, added to one of its length")?;
     ensure(output.dtype == embeddings(model) && input.dtype == output.dtype, "input or output has the wrong type")?;
+    ensure(output.dtype != DType::I16 || output.bits == 16, "an embedding has 16 bits")?;
     ensure(table.dtype == tables(model), "table has the wrong type")?;
     let knots = table.dims[2];
     ensure(table.dims == [1, 1, knots, output.shape[2]] && knots >= 2, "table shape does not fit")?;
@@ -169,7 +171,6 @@ fn accumulation(
     let weight = tensor(model, op.weight)?;
     let bias = tensor(model, op.bias)?;
     ensure(bias.dims == [1, 1, 1, outputs], "bias shape does not fit")?;
-    ensure(input.dtype == activations(model), "input has the wrong type")?;
     let residual = (op.residual != NONE).then(|| model.value(op.residual));
     if let Some(residual) = residual {
         ensure(residual.elements() == output.elements(), "residual shape does not fit")?;
@@ -183,15 +184,20 @@ fn accumulation(
     if model.precision != Precision::Int8 {
         ensure(bias.dtype == DType::F32 && op.rescale == NONE, "bias or rescale has the wrong type")?;
         let float = |v: &ValueRecord| v.dtype == DType::F32;
-        return ensure(float(output) && residual.iter().all(float), "output or residual has the wrong type");
+        return ensure(
+            float(input) && float(output) && residual.iter().all(float),
+            "input, output or residual has the wrong type",
+        );
     }
     let integer = |v: &ValueRecord| matches!(v.dtype, DType::I8 | DType::I16);
-    ensure(integer(output) && residual.iter().all(integer), "output or residual has the wrong type")?;
+    let integers = integer(input) && integer(output) && residual.iter().all(integer);
+    ensure(integers, "input, output or residual has the wrong type")?;
     let rescale = tensor(model, op.rescale)?;
     ensure(bias.dtype == DType::I32 && rescale.dtype == DType::I32, "bias or rescale has the wrong type")?;
     let fields = if residual.is_some() { 3 } else { 2 };
     ensure(rescale.dims == [1, 1, outputs, fields], "rescale shape does not fit")?;
-    ensure(terms <= MAX_TERMS, "sums are too long for 32 bits")?;
+    // Products of 8-bit weights and inputs of so many bits.
+    ensure(terms << (7 + input.bits - 1) <= MAX_SUM, "sums are too long for 32 bits")?;
     let biases: &[i32] = model.tensor_data(op.bias);
     ensure(biases.iter().all(|b| b.unsigned_abs() <= MAX_BIAS), "a bias is larger than 2^30")?;
     let scales = model.tensor_data::<i32>(op.rescale).chunks_exact(fields as usize);
