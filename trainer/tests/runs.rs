@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use driftlet_checkpoint::Checkpoint;
 use driftlet_trainer::{TrainError, TrainOptions, train};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Failure = Box<dyn std::error::Error>;
+type Outcome = Result<(), Failure>;
 
 const GENERATOR: &str = r#"
 preset = "nano"
@@ -30,7 +31,7 @@ features = ["pixels4x4", "patches4x4"]
 "#;
 
 /// A directory with a configuration, or `None` without the data.
-fn workshop(config: &str) -> Result<Option<(tempfile::TempDir, PathBuf)>, Box<dyn std::error::Error>> {
+fn workshop(config: &str) -> Result<Option<(tempfile::TempDir, PathBuf)>, Failure> {
     if let Err(error) = driftlet_data::fashion_mnist(None, driftlet_data::Split::Test) {
         eprintln!("skipped: {error}");
         return Ok(None);
@@ -52,7 +53,7 @@ fn run(config: &Path, out: &Path, resume: bool, set: &[&str]) -> Result<(), Trai
 }
 
 /// Steps with their losses and gradient norms.
-fn losses(out: &Path) -> Result<Vec<(u64, f64, f64)>, Box<dyn std::error::Error>> {
+fn losses(out: &Path) -> Result<Vec<(u64, f64, f64)>, Failure> {
     let lines = fs::read_to_string(out.join("log.jsonl"))?;
     let lines = lines.lines().map(serde_json::from_str::<serde_json::Value>).collect::<Result<Vec<_>, _>>()?;
     let figures =

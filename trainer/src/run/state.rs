@@ -51,7 +51,6 @@ pub fn save<B: AutodiffBackend, N: AutodiffModule<B>>(
 }
 
 /// Reads the state of a run of the same configuration.
-#[expect(clippy::type_complexity, reason = "three records of one network")]
 pub fn load<B: AutodiffBackend, N: Record<B>, E: Record<B::InnerBackend>, O: Record<B>>(
     path: &Path,
     config: &Config,

@@ -153,7 +153,7 @@ impl<B: AutodiffBackend> Task<B> for Generator<B> {
             figures.insert("class_accuracy".into(), json!(right as f64 / count as f64));
         }
         let shape = [net.height, net.width, net.channels];
-        let drawn = images.slice([0..8 * net.classes]).permute([0, 2, 3, 1]);
+        let drawn = images.narrow(0, 0, 8 * net.classes).permute([0, 2, 3, 1]);
         let drawn: Vec<f32> = drawn.into_data().convert::<f32>().to_vec().unwrap_or_default();
         let pixels: Vec<u8> = drawn.iter().map(|y| ((y + 1.0) * 127.5 + 0.5) as u8).collect();
         Review { figures, grid: grid_png(&pixels, shape, net.classes).ok() }
