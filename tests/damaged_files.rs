@@ -131,7 +131,8 @@ fn damaged_weights_run_and_are_found() -> Outcome {
 fn messages_name_the_remedy() -> Outcome {
     let file = AVec::<u8>::from_slice(64, &files()?.remove(2));
     let message = |bytes: &[u8]| Model::parse(bytes).err().map(|e| e.to_string()).unwrap_or_default();
-    assert!(message(b"not a model at all").contains("driftlet quantize"));
+    let text = AVec::<u8>::from_slice(64, b"not a model at all");
+    assert!(message(&text).contains("driftlet quantize"));
     assert!(message(&file[..file.len() - 1]).contains("copy it again"));
     assert!(message(&file[1..]).contains("multiple of 4"));
     let mut newer = file.clone();
