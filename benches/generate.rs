@@ -1,5 +1,7 @@
 //! Time per picture of the shipped architecture in each precision: `cargo bench --bench generate`.
 
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
 use aligned_vec::AVec;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
