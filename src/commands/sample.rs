@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Print `sha256 seed class guidance` of each picture's bytes, and the hash of all
     #[arg(long)]
     hash: bool,
-    /// Given noise instead of seeds: `noise` [n, ..], `class_labels` [n] and `cfg_scale` [n]; the last two may be left out
+    /// Given noise instead of seeds: `noise` (n, ..), `class_labels` (n) and `cfg_scale` (n); the last two may be left out
     #[arg(long, conflicts_with_all = ["class", "seed", "count", "hash"])]
     inputs: Option<PathBuf>,
 }
