@@ -11,7 +11,7 @@ mod backend;
 mod config;
 pub mod drift;
 mod error;
-mod networks;
+pub mod networks;
 mod order;
 mod run;
 mod tasks;

@@ -123,3 +123,23 @@ fn an_unknown_backend_is_named() -> Outcome {
     assert!(message.contains("abacus") && message.contains("flex"), "{message}");
     Ok(())
 }
+
+#[test]
+fn classifiers_and_encoders_train() -> Outcome {
+    const LOG: &str = "data = \"fashion-mnist\"\nsteps = 2\n[log]\nevery = 1\n";
+    for (head, section) in [
+        ("preset = \"fashion-classifier\"\n", "[classifier]\nbatch = 4\n"),
+        (
+            "preset = \"fashion-encoder\"\n",
+            "[encoder]\nbatch = 4\nmask = 0.5\nfine_tune_steps = 1\ncross_entropy = 0.1\n",
+        ),
+    ] {
+        let Some((directory, config)) = workshop(&[head, LOG, section].concat())? else { return Ok(()) };
+        let out = directory.path().join("run");
+        run(&config, &out, false, &[])?;
+        assert_eq!(losses(&out)?.len(), 2);
+        assert!(fs::read_to_string(out.join("log.jsonl"))?.contains("test_accuracy"));
+        Checkpoint::load(&out.join("checkpoint"))?;
+    }
+    Ok(())
+}

@@ -4,43 +4,28 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use driftlet_checkpoint as checkpoint;
 use driftlet_checkpoint::Architecture;
-use driftlet_data::Images;
 use rand::Rng;
 use serde_json::{Map, json};
 
-use super::classifier::varied;
-use super::{accuracy, cross_entropy, labels, pictures};
-use crate::config::{self, Config};
+use super::labelled::Labelled;
+use super::{accuracy, cross_entropy};
+use crate::config;
 use crate::networks;
-use crate::order::{Order, rng};
 use crate::run::{Averaged, Review, StepLoss, Task};
 
 /// L2 on masked patches; near the end `w * cross-entropy + (1 - w) * L2`.
 pub struct Encoder<D> {
-    net: checkpoint::Encoder,
-    settings: config::Encoder,
-    seed: u64,
-    steps: u64,
-    order: Order,
-    train: Images,
-    test: Images,
-    device: D,
+    /// The architecture.
+    pub net: checkpoint::Encoder,
+    /// How it is masked and fine-tuned.
+    pub settings: config::Encoder,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// The pictures.
+    pub data: Labelled<D>,
 }
 
-impl<D: Clone> Encoder<D> {
-    /// With its data.
-    pub fn new(
-        net: checkpoint::Encoder,
-        settings: config::Encoder,
-        config: &Config,
-        train: Images,
-        test: Images,
-        device: &D,
-    ) -> Self {
-        let order = Order::new(config.seed, train.len());
-        Self { net, settings, seed: config.seed, steps: config.steps, order, train, test, device: device.clone() }
-    }
-
+impl<D> Encoder<D> {
     /// Weight of the cross-entropy at a step: it grows over the first third of the fine-tuning.
     fn cross_entropy_weight(&self, step: u64) -> f64 {
         let tuned = (step + self.settings.fine_tune_steps).saturating_sub(self.steps);
@@ -61,11 +46,9 @@ impl<B: AutodiffBackend> Task<B> for Encoder<B::Device> {
     }
 
     fn loss(&mut self, network: &Self::Network, step: u64) -> StepLoss<B> {
-        let first = (step - 1) * self.settings.batch as u64;
-        let indices: Vec<usize> = (first..first + self.settings.batch as u64).map(|k| self.order.at(k)).collect();
-        let mut rng = rng(self.seed, 1, step);
-        let images = varied(pictures::<B>(&self.train, &indices, &self.device), &mut rng);
-        let masked = mask::<B>(&self.net, indices.len(), self.settings.mask, &mut rng, &self.device);
+        let batch = self.data.draw::<B>(step);
+        let (images, mut rng) = (batch.images, batch.rng);
+        let masked = mask::<B>(&self.net, self.data.batch, self.settings.mask, &mut rng, &self.data.device);
         let seen = images.clone() * (masked.clone().neg() + 1.0);
         let error = network.reconstruct(last(network.maps(seen))) - images.clone();
         let share = masked.clone().mean().clamp_min(1e-6);
@@ -75,16 +58,16 @@ impl<B: AutodiffBackend> Task<B> for Encoder<B::Device> {
         let mut loss = reconstruction;
         if weight > 0.0 {
             let logits = network.logits(last(network.maps(images)));
-            let entropy = cross_entropy(logits, labels(&self.train, &indices, &self.device));
+            let entropy = cross_entropy(logits, batch.labels);
             loss = loss.mul_scalar(1.0 - weight) + entropy.mul_scalar(weight);
             figures.insert("cross_entropy_weight".into(), json!(weight));
         }
-        StepLoss { loss, figures, samples: self.settings.batch }
+        StepLoss { loss, figures, samples: self.data.batch }
     }
 
     fn review(&mut self, network: &Averaged<Self::Network, B>) -> Review {
-        let accuracy =
-            accuracy::<B::InnerBackend>(&self.test, &self.device, |images| network.logits(last(network.maps(images))));
+        let logits = |images| network.logits(last(network.maps(images)));
+        let accuracy = accuracy::<B::InnerBackend>(&self.data.test, &self.data.device, logits);
         Review { figures: Map::from_iter([("test_accuracy".into(), json!(accuracy))]), grid: None }
     }
 }

@@ -4,6 +4,7 @@ mod classifier;
 mod encoder;
 mod features;
 mod generator;
+mod labelled;
 mod queues;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -14,6 +15,7 @@ use driftlet_data::{FASHION_MNIST_CLASSES, Images, Split, fashion_mnist};
 use crate::config::Config;
 use crate::run::run as run_task;
 use crate::{TrainError, TrainOptions};
+use labelled::Labelled;
 
 /// Trains what the configuration's preset is.
 pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: &B::Device) -> Result<(), TrainError> {
@@ -33,13 +35,15 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
         Architecture::Encoder(net) => {
             let settings = config.encoder.clone().ok_or_else(|| missing("encoder"))?;
             let test = fashion_mnist(None, Split::Test)?;
-            let mut task = encoder::Encoder::new(net, settings, config, train, test, device);
+            let data = Labelled::new(train, test, settings.batch, config.seed, device.clone());
+            let mut task = encoder::Encoder { net, settings, steps: config.steps, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
         Architecture::Classifier(net) => {
             let settings = config.classifier.clone().ok_or_else(|| missing("classifier"))?;
             let test = fashion_mnist(None, Split::Test)?;
-            let mut task = classifier::Classifier::new(net, settings, config, train, test, device);
+            let data = Labelled::new(train, test, settings.batch, config.seed, device.clone());
+            let mut task = classifier::Classifier { net, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
     }
