@@ -51,7 +51,7 @@ pub enum TrainError {
     NotFinite {
         /// The step.
         step: u64,
-        /// Loss or gradient.
+        /// Loss, gradient or weight.
         what: &'static str,
         /// The last good checkpoint.
         checkpoint: PathBuf,

@@ -88,10 +88,9 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
         optimizer = optimizer.load_record(state.optimizer);
     } else if directory.state().exists() {
         return Err(directory.error("holds a run already; continue it with --resume, or choose another --out"));
-    } else {
-        let text = toml::to_string(config).map_err(|e| directory.error(&e.to_string()))?;
-        directory.write(&directory.0.join("config.toml"), text.as_bytes())?;
     }
+    let text = toml::to_string(config).map_err(|e| directory.error(&e.to_string()))?;
+    directory.write(&directory.0.join("config.toml"), text.as_bytes())?;
 
     let interrupted = interruption();
     let mut log = Log::open(&directory.0.join("log.jsonl"), start, config.steps)?;
@@ -161,6 +160,9 @@ fn save<B: Backend>(
     checkpoint.class_names = class_names.iter().map(|name| name.to_string()).collect();
     checkpoint.training = json!({ "steps": step, "seed": config.seed, "config": config });
     let tensors = export(ema, architecture);
+    if tensors.values().flat_map(|t| &t.data).any(|w| !w.is_finite()) {
+        return Err(TrainError::NotFinite { step, what: "a weight", checkpoint: directory.checkpoint() });
+    }
     Ok(Checkpoint { config: checkpoint, tensors }.save(&directory.checkpoint())?)
 }
 

@@ -87,6 +87,7 @@ impl Cache {
         images: &Images,
         device: &B::Device,
     ) -> Self {
+        eprintln!("computing the features of {} real pictures, once", images.len());
         let indices: Vec<usize> = (0..images.len()).collect();
         let mut cached: Vec<Cached> = Vec::new();
         for part in indices.chunks(500) {
