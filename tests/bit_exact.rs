@@ -2,7 +2,7 @@
 
 use aligned_vec::AVec;
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
-use driftlet_quantize::{Options, Precision, quantize};
+use driftlet_quantize::{Activations, Options, Precision, quantize};
 use driftlet_runtime::{Guidance, Model, Sampler};
 use sha2::{Digest, Sha256};
 
@@ -61,15 +61,24 @@ fn the_shipped_model_has_its_published_hash() -> Outcome {
     Ok(())
 }
 
-/// f16 and int8 stay close to f32 with the same noise.
+/// f16 and int8, with both widths of activations, stay close to f32 with the same noise.
 #[test]
 fn precisions_agree() -> Outcome {
-    let reference = pictures(&made("micro", Precision::F32)?, 20)?.concat();
-    for (precision, most) in [(Precision::F16, 0.02), (Precision::Int8, 2.0)] {
-        let other = pictures(&made("micro", precision)?, 20)?.concat();
+    let checkpoint = Checkpoint::random(Config::new(Architecture::preset("micro").ok_or("preset")?), 7);
+    let made = |precision, activations| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let options = Options { activations, ..Options::new("test", precision) };
+        Ok(pictures(&quantize(&checkpoint, &options)?, 20)?.concat())
+    };
+    let reference = made(Precision::F32, Activations::Sixteen)?;
+    for (precision, activations, most) in [
+        (Precision::F16, Activations::Sixteen, 0.02),
+        (Precision::Int8, Activations::Sixteen, 2.0),
+        (Precision::Int8, Activations::Eight, 2.0),
+    ] {
+        let other = made(precision, activations)?;
         let error: f64 = reference.iter().zip(&other).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum();
         let mean = error / reference.len() as f64;
-        assert!(mean <= most, "{precision:?}: mean difference {mean} of 255");
+        assert!(mean <= most, "{precision:?}, {activations:?}: mean difference {mean} of 255");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use aligned_vec::AVec;
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
-use driftlet_quantize::{Options, Precision, quantize};
+use driftlet_quantize::{Activations, Options, Precision, quantize};
 use driftlet_runtime::format::{HEADER_LEN, Header, crc32};
 use driftlet_runtime::{Guidance, Model, Network, ParseError, Sampler};
 
@@ -19,6 +19,10 @@ fn files() -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
             let mut options = Options::new("test", precision);
             options.calibration_samples = 4;
             files.push(quantize(&checkpoint, &options)?);
+            if precision == Precision::Int8 {
+                options.activations = Activations::Eight;
+                files.push(quantize(&checkpoint, &options)?);
+            }
         }
     }
     Ok(files)

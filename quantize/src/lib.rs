@@ -88,11 +88,11 @@ pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, Q
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
         calibration: None,
     };
-    let reference = emit::emit(&float::program(&graph, Precision::F32, None)?, &metadata)?;
     // Only generators can calibrate themselves.
     if options.precision == Precision::F32 || graph.pixels.is_none() && options.precision == Precision::F16 {
         return emit::emit(&float::program(&graph, options.precision, None)?, &metadata);
     }
+    let reference = emit::emit(&float::program(&graph, Precision::F32, None)?, &metadata)?;
     let calibration = calibrate::calibrate(&reference, &graph, options)?;
     metadata.calibration = Some(calibration.summary);
     let program = match options.precision {
