@@ -3,7 +3,6 @@
 mod commands;
 mod comparison;
 mod given_noise;
-mod mapping;
 mod model_file;
 mod npy;
 mod progress;
@@ -31,6 +30,8 @@ enum Command {
     Train(commands::train::Arguments),
     /// Random weights: size and time a network before training it
     Init(commands::init::Arguments),
+    /// Make a checkpoint of a published artifact
+    Import(commands::import::Arguments),
     /// Turn a checkpoint into a .drift file
     Quantize(commands::quantize::Arguments),
     /// List operators, flash, exact arena, multiply-accumulates and hash of a .drift file
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "train")]
         Command::Train(arguments) => commands::train::run(arguments),
         Command::Init(arguments) => commands::init::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
         Command::Quantize(arguments) => commands::quantize::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Sample(arguments) => commands::sample::run(&arguments),

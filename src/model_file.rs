@@ -4,13 +4,11 @@ use std::path::Path;
 
 use aligned_vec::AVec;
 use anyhow::{Context, Result, bail};
-use driftlet_checkpoint::Checkpoint;
+use driftlet_checkpoint::{Checkpoint, map_file};
 use driftlet_quantize::{Options, Precision, quantize};
 use driftlet_runtime::Model;
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
-
-use crate::mapping::map;
 
 /// The bytes of a `.drift` file and a name for it.
 pub struct ModelFile {
@@ -30,7 +28,7 @@ impl ModelFile {
             let checkpoint = Checkpoint::load(path)?;
             Self::made(&checkpoint, &name_of(path), Precision::F32)?
         } else {
-            Self { name: name_of(path), bytes: Bytes::Mapped(map(path)?) }
+            Self { name: name_of(path), bytes: Bytes::Mapped(map_file(path)?) }
         };
         let model = file.parse().with_context(|| path.display().to_string())?;
         if !model.verify_weights() {

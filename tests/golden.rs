@@ -2,11 +2,14 @@
 //!
 //! `DRIFTLET_GOLDEN` names a directory laid out like `tests/golden`; without it, the vectors committed there are used.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
-use driftlet_trainer::drift::{Targets, drift_loss};
+use driftlet_checkpoint::{Checkpoint, Tensor as Array, import_flax};
+use driftlet_trainer::drift::{Field, Targets, drift_loss};
+use driftlet_trainer::infer;
 use safetensors::SafeTensors;
 
 type Inner = Flex;
@@ -63,7 +66,8 @@ fn drift_loss_and_its_gradient() -> Outcome {
         };
         let targets = Targets::<Inner> { positives: tensor(&file, "pos")?, negatives };
         let generated: Tensor<Backend, 3> = tensor::<Backend, 3>(&file, "gen")?.require_grad();
-        let result = drift_loss(generated.clone(), &targets, &temperatures);
+        let field = Field { temperatures: temperatures.clone(), ..Field::default() };
+        let result = drift_loss(generated.clone(), &targets, &field);
 
         let loss: Vec<f32> = result.loss.clone().into_data().to_vec().map_err(|e| format!("{e:?}"))?;
         assert_close(&format!("{name}: loss"), &loss, &floats(&file, "loss")?.1);
@@ -86,4 +90,51 @@ fn drift_loss_and_its_gradient() -> Outcome {
     }
     assert!(checked > 0, "{} holds no vectors", directory.display());
     Ok(())
+}
+
+/// Artifacts whose directory's name starts so: their network on the inputs of `expected.safetensors` gives its outputs, to
+/// `tolerance`, absolute. A directory without such artifacts is skipped.
+fn artifacts(kind: &str, tolerance: f32) -> Outcome {
+    for entry in std::fs::read_dir(golden())? {
+        let directory = entry?.path();
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.starts_with(kind) {
+            continue;
+        }
+        let checkpoint = tempfile::tempdir()?;
+        import_flax(&directory, checkpoint.path())?;
+        let bytes = std::fs::read(directory.join("expected.safetensors"))?;
+        let file = SafeTensors::deserialize(&bytes)?;
+        let mut expected = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let words = view.data().as_chunks().0.iter();
+            let data: Vec<f32> = match view.dtype() {
+                safetensors::Dtype::I32 => words.map(|&b| i32::from_le_bytes(b) as f32).collect(),
+                _ => words.map(|&b| f32::from_le_bytes(b)).collect(),
+            };
+            expected.insert(name, Array { shape: view.shape().to_vec(), data });
+        }
+        let results = infer(&Checkpoint::load(checkpoint.path())?, &expected)?;
+        let inputs = ["noise", "style_indices", "class_labels", "cfg_scale", "input"];
+        let mut largest = 0f32;
+        for (output, expected) in expected.iter().filter(|(name, _)| !inputs.contains(&name.as_str())) {
+            let result = results.get(output).ok_or_else(|| format!("{name}: there is no {output}"))?;
+            assert_eq!(result.shape, expected.shape, "{name}: {output}");
+            let deviation = result.data.iter().zip(&expected.data).fold(0f32, |max, (a, b)| max.max((a - b).abs()));
+            assert!(deviation <= tolerance, "{name}: {output}: deviation {deviation:e}");
+            largest = largest.max(deviation);
+        }
+        println!("{name}: largest deviation {largest:.1e}");
+    }
+    Ok(())
+}
+
+#[test]
+fn generators() -> Outcome {
+    artifacts("generator", 1e-4)
+}
+
+#[test]
+fn masked_autoencoders() -> Outcome {
+    artifacts("mae", 1e-3)
 }

@@ -1,7 +1,7 @@
 //! Files that are either whole or not there.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// Writes a file so that readers, and we after a crash, see either the old or the new content: writes a temporary file
@@ -10,6 +10,14 @@ use std::path::Path;
 /// # Errors
 /// The system's, with nothing left behind.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_with(path, |temporary| fs::write(temporary, bytes))
+}
+
+/// As [`write_atomic`]; `write` makes the temporary file, whose path it gets.
+///
+/// # Errors
+/// As [`write_atomic`], and those of `write`.
+pub fn write_atomic_with(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -23,9 +31,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = parent.join(temporary);
     let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        write(&temporary)?;
+        File::options().append(true).open(&temporary)?.sync_all()?;
         fs::rename(&temporary, path)?;
         // Directories cannot be flushed on every system; the rename has happened either way.
         if let Ok(directory) = File::open(parent) {

@@ -1,13 +1,15 @@
 //! A network's weights, in memory and on disk.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 
-use crate::{CheckpointError, Config, write_atomic};
+use crate::lazy::{CONFIG, WEIGHTS};
+use crate::{CheckpointError, Config, LazyTensor, save_lazily};
 
 /// A network with its weights: exactly the tensors of [`crate::Architecture::parameters`].
 #[derive(Clone, Debug, PartialEq)]
@@ -26,9 +28,6 @@ pub struct Tensor {
     /// Numbers, the last dimension fastest.
     pub data: Vec<f32>,
 }
-
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "weights.safetensors";
 
 impl Checkpoint {
     /// Reads a checkpoint directory and verifies every name, shape and number.
@@ -60,27 +59,13 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`] names the file.
     pub fn save(&self, directory: &Path) -> Result<(), CheckpointError> {
-        let config = serde_json::to_vec_pretty(&self.config).map_err(|e| CheckpointError::Config {
-            file: directory.join(CONFIG).display().to_string(),
-            problem: e.to_string(),
-        })?;
-        let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
-            .tensors
-            .iter()
-            .map(|(name, tensor)| (name, tensor, tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
-            .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, tensor, bytes)| Ok((*name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-        let weights = views.and_then(|views| safetensors::serialize(views, None)).map_err(|e| {
-            CheckpointError::Weights { file: directory.join(WEIGHTS).display().to_string(), problem: e.to_string() }
-        })?;
-        for (name, bytes) in [(WEIGHTS, weights), (CONFIG, config)] {
-            let path = directory.join(name);
-            write_atomic(&path, &bytes).map_err(|source| CheckpointError::Io { action: "write", path, source })?;
-        }
-        Ok(())
+        let lazy = self.tensors.iter().map(|(name, tensor)| LazyTensor {
+            name: name.clone(),
+            shape: tensor.shape.clone(),
+            data: Box::new(|| Cow::Borrowed(&tensor.data)),
+        });
+        let tensors: Vec<LazyTensor> = lazy.collect();
+        save_lazily(directory, &self.config, &tensors)
     }
 
     /// A tensor by name.

@@ -18,10 +18,16 @@ mod atomic;
 mod checkpoint;
 mod config;
 mod error;
+mod import;
+mod lazy;
+mod mapping;
 mod random;
 
-pub use architecture::{Architecture, Classifier, ConvLayer, EdgeConv, Encoder, Stage};
-pub use atomic::write_atomic;
+pub use architecture::{Architecture, Classifier, ConvLayer, Dit, EdgeConv, Encoder, Interface, ResnetMae, Stage};
+pub use atomic::{write_atomic, write_atomic_with};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::Config;
 pub use error::CheckpointError;
+pub use import::import_flax;
+pub use lazy::{LazyTensor, save_lazily};
+pub use mapping::map_file;

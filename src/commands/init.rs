@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
 
+use super::import::weights;
+
 /// Arguments of `driftlet init`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,8 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         format!("no preset is called `{}`; there are: {}", arguments.preset, Architecture::presets().join(", "))
     })?;
     let checkpoint = Checkpoint::random(Config::new(architecture), arguments.seed);
-    let weights: usize = checkpoint.tensors.values().map(|t| t.data.len()).sum();
     checkpoint.save(&arguments.out)?;
-    println!("{}: {weights} random weights", arguments.out.display());
+    println!("{}: {} random weights", arguments.out.display(), weights(&checkpoint.config));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod demo;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod quantize;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use driftlet_checkpoint::write_atomic;
+use driftlet_checkpoint::{Architecture, Checkpoint, write_atomic};
 use driftlet_data::grid_png;
 use driftlet_runtime::{Guidance, Model};
 use sha2::{Digest, Sha256};
@@ -35,13 +35,20 @@ pub struct Arguments {
     /// Print `sha256 seed class guidance` of each picture's bytes, and the hash of all
     #[arg(long)]
     hash: bool,
-    /// Given noise instead of seeds: `noise` (n, ..), `class_labels` (n) and `cfg_scale` (n); the last two may be left out
+    /// Given inputs instead of seeds: `noise` (n, ..), `class_labels` (n) and `cfg_scale` (n); the last two may be left out.
+    /// A checkpoint of a transformer also takes `style_indices` (n, styles), one of an encoder takes `input` (n, h, w, c)
     #[arg(long, conflicts_with_all = ["class", "seed", "count", "hash"])]
     inputs: Option<PathBuf>,
 }
 
 /// Generates and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(checkpoint) = only_a_checkpoint(&arguments.model)? {
+        let (Some(inputs), Some(out)) = (&arguments.inputs, &arguments.out) else {
+            bail!("{}: a network of this type runs on given inputs so far; give --inputs", arguments.model.display());
+        };
+        return given_noise::run_checkpoint(&checkpoint, inputs, out);
+    }
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
     let Some([height, width, channels]) = model.image_shape() else {
@@ -72,6 +79,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     write_atomic(out, &bytes).with_context(|| format!("cannot write {}", out.display()))?;
     eprintln!("{}: {} pictures", out.display(), batch.count);
     Ok(())
+}
+
+/// A checkpoint of a network that no .drift file can hold yet.
+fn only_a_checkpoint(path: &Path) -> Result<Option<Checkpoint>> {
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let checkpoint = Checkpoint::load(path)?;
+    let lowered = matches!(checkpoint.config.architecture, Architecture::EdgeConv(_) | Architecture::Classifier(_));
+    Ok((!lowered).then_some(checkpoint))
 }
 
 fn print_hashes(model: &Model, batch: &Batch, pixels: &[u8], image_len: usize) {

@@ -1,18 +1,25 @@
 //! The TOML file of a run.
 
+mod feature;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use driftlet_checkpoint::Architecture;
+
 use crate::TrainError;
-use crate::drift::TEMPERATURES;
+use crate::drift::{Field, Kernel, Normalization, TEMPERATURES};
+pub use feature::{Feature, Statistic};
 
 /// What to train. Unknown fields are errors, so that a misspelt one is not silently left at its default.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name of the network's preset.
-    pub preset: String,
+    pub preset: Option<String>,
+    /// The network itself, as in a checkpoint's config.json, instead of a preset.
+    pub network: Option<Architecture>,
     /// Data set: `fashion-mnist`.
     pub data: String,
     /// Seed of weights, order and noise.
@@ -46,8 +53,9 @@ pub struct Optimizer {
     pub decay_steps: u64,
     /// Largest norm of the whole gradient.
     pub clip_norm: f64,
-    /// Decay of the running average of weights; early on `(1 + step) / (10 + step)` where that is smaller.
-    pub ema: f64,
+    /// Decays of running averages of weights, kept side by side; the first one's is `checkpoint`. Early on
+    /// `(1 + step) / (10 + step)` where that is smaller.
+    pub ema: Decays,
 }
 
 impl Default for Optimizer {
@@ -60,7 +68,25 @@ impl Default for Optimizer {
             warmup_steps: 100,
             decay_steps: 0,
             clip_norm: 2.0,
-            ema: 0.999,
+            ema: Decays::One(0.999),
+        }
+    }
+}
+
+/// One number or a list of them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Decays {
+    One(f64),
+    Many(Vec<f64>),
+}
+
+impl Decays {
+    /// All of them.
+    pub fn all(&self) -> &[f64] {
+        match self {
+            Self::One(decay) => std::slice::from_ref(decay),
+            Self::Many(decays) => decays,
         }
     }
 }
@@ -75,11 +101,13 @@ pub struct Log {
     pub review_every: u64,
     /// Checkpoints.
     pub checkpoint_every: u64,
+    /// Samples that a review judges; the first of them are drawn.
+    pub review_samples: usize,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { every: 10, review_every: 500, checkpoint_every: 200 }
+        Self { every: 10, review_every: 500, checkpoint_every: 200, review_samples: 1000 }
     }
 }
 
@@ -93,8 +121,23 @@ pub struct Drift {
     pub positives: usize,
     /// Real samples of any class (N), the extra negatives of guidance.
     pub negatives: usize,
+    /// Classes per step (N_c); all if left out.
+    pub classes: Option<usize>,
+    /// Parts that a step's classes are worked off in, one after another: less memory, the sum of their gradients. Scales
+    /// and drift norms are then means over a part.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     #[serde(default = "temperatures")]
     pub temperatures: Vec<f64>,
+    #[serde(default)]
+    pub kernel: Kernel,
+    #[serde(default)]
+    pub normalization: Normalization,
+    /// Floor of the product of softmaxes; 0 for low-dimensional data.
+    #[serde(default = "affinity_floor")]
+    pub affinity_floor: f64,
+    /// Temperatures that start higher.
+    pub annealing: Option<Annealing>,
     /// Guidance strengths are drawn from `[1, last knot]` with density `a^-power`.
     #[serde(default = "guidance_power")]
     pub guidance_power: f64,
@@ -109,40 +152,36 @@ pub struct Drift {
     pub pushed: usize,
     /// Where the distance is taken.
     pub features: Vec<Feature>,
-    /// Checkpoint of the frozen encoder; a relative path starts at the configuration's folder.
-    pub encoder: Option<PathBuf>,
+    /// Checkpoints of frozen encoders, whose maps are counted on; a relative path starts at the configuration's folder.
+    #[serde(default)]
+    pub encoders: Vec<PathBuf>,
+    /// Whether features of all real samples are computed once and kept in memory, or anew for the samples of a step.
+    #[serde(default = "yes")]
+    pub cache: bool,
     /// Checkpoint of a classifier that judges samples on the way; not part of the loss.
     pub judge: Option<PathBuf>,
 }
 
-/// A feature that the drifting loss is taken on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Feature {
-    /// The whole picture as one vector.
-    Pixels,
-    /// The picture averaged over 2x2 pixels, as one vector.
-    Pixels2x2,
-    /// The picture averaged over 4x4 pixels, as one vector.
-    Pixels4x4,
-    /// Each patch of 4x4 pixels.
-    Patches4x4,
-    /// Each location of the encoder's last map.
-    Locations,
-    /// Mean over each 2x2 square of locations of every earlier map of the encoder.
-    Squares,
-    /// Mean over all locations of each map.
-    Means,
-    /// Standard deviation over all locations of each map.
-    Deviations,
-    /// Each map of the encoder as one vector.
-    Maps,
+/// Temperatures are multiplied by a factor that falls geometrically from `start` to 1 (arXiv 2603.09936).
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Annealing {
+    pub start: f64,
+    pub steps: u64,
 }
 
-impl Feature {
-    /// Whether it needs the encoder.
-    pub fn encoded(self) -> bool {
-        !matches!(self, Self::Pixels | Self::Pixels2x2 | Self::Pixels4x4 | Self::Patches4x4)
+impl Drift {
+    /// The drifting field of a step.
+    pub fn field(&self, step: u64) -> Field {
+        let factor = self
+            .annealing
+            .map_or(1.0, |Annealing { start, steps }| start.powf(1.0 - (step as f64 / steps as f64).min(1.0)));
+        Field {
+            temperatures: self.temperatures.iter().map(|t| t * factor).collect(),
+            kernel: self.kernel,
+            normalization: self.normalization,
+            affinity_floor: self.affinity_floor,
+        }
     }
 }
 
@@ -168,6 +207,18 @@ pub struct Classifier {
 
 fn temperatures() -> Vec<f64> {
     TEMPERATURES.to_vec()
+}
+
+fn affinity_floor() -> f64 {
+    Field::default().affinity_floor
+}
+
+fn one() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn guidance_power() -> f64 {
@@ -199,7 +250,7 @@ pub fn load(path: &Path, set: &[String]) -> Result<Config, TrainError> {
     check(&config).map_err(|problem| error(&file, problem))?;
     if let Some(drift) = &mut config.drift {
         let folder = path.parent().unwrap_or(Path::new("."));
-        for path in [&mut drift.encoder, &mut drift.judge].into_iter().flatten() {
+        for path in drift.encoders.iter_mut().chain(&mut drift.judge) {
             *path = folder.join(&path);
         }
     }
@@ -234,7 +285,13 @@ fn check(config: &Config) -> Result<(), String> {
     ensure(optimizer.clip_norm > 0.0, "optimizer.clip_norm must be positive")?;
     let unit = |x: f32| (0.0..1.0).contains(&x);
     ensure(unit(optimizer.beta_1) && unit(optimizer.beta_2), "optimizer.beta_1 and beta_2 must lie in 0..1")?;
-    ensure((0.0..1.0).contains(&optimizer.ema), "optimizer.ema must lie in 0..1")?;
+    let decays = optimizer.ema.all();
+    let sound = !decays.is_empty() && decays.iter().all(|d| (0.0..1.0).contains(d));
+    ensure(sound, "optimizer.ema must lie in 0..1: a number, or a list of them")?;
+    ensure(config.preset.is_some() != config.network.is_some(), "give either preset or a section [network]")?;
+    if let Some(network) = &config.network {
+        network.validate().map_err(|problem| format!("network: {problem}"))?;
+    }
     ensure(optimizer.weight_decay >= 0.0, "optimizer.weight_decay must not be negative")?;
     if let Some(drift) = &config.drift {
         ensure(drift.generated >= 2, "drift.generated must be at least 2: samples repel each other")?;
@@ -247,7 +304,13 @@ fn check(config: &Config) -> Result<(), String> {
         ensure(drift.temperatures.iter().all(|&t| t > 0.0), "drift.temperatures must be positive")?;
         ensure(drift.guidance_power > 1.0, "drift.guidance_power must be above 1")?;
         let encoded = drift.features.iter().any(|f| f.encoded());
-        ensure(!encoded || drift.encoder.is_some(), "drift.encoder must name a checkpoint: a feature needs it")?;
+        ensure(!encoded || !drift.encoders.is_empty(), "drift.encoders must name a checkpoint: a feature needs it")?;
+        ensure(drift.accumulate >= 1, "drift.accumulate must be at least 1")?;
+        ensure(drift.classes != Some(0), "drift.classes must be at least 1")?;
+        ensure(drift.affinity_floor >= 0.0, "drift.affinity_floor must not be negative")?;
+        if let Some(Annealing { start, steps }) = drift.annealing {
+            ensure(start > 0.0 && steps > 0, "drift.annealing: start and steps must be positive")?;
+        }
     }
     if let Some(encoder) = &config.encoder {
         ensure(encoder.batch >= 1, "encoder.batch must be at least 1")?;
@@ -279,7 +342,7 @@ mod tests {
     #[test]
     fn overrides_reach_nested_fields() -> Result<(), String> {
         let config = loaded(MINIMAL, &["steps=7", "optimizer.learning_rate=1e-2", "preset=nano"])?;
-        assert_eq!((config.steps, config.optimizer.learning_rate, config.preset.as_str()), (7, 1e-2, "nano"));
+        assert_eq!((config.steps, config.optimizer.learning_rate, config.preset.as_deref()), (7, 1e-2, Some("nano")));
         Ok(())
     }
 

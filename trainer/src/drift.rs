@@ -4,21 +4,73 @@
 //! to where it would drift. Group: one class at one location of a feature map. Shapes: `B` groups, `G` generated, `P`
 //! positive and `N` negative samples, `S` dimensions.
 
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// The paper's temperatures.
 pub const TEMPERATURES: [f64; 3] = [0.02, 0.05, 0.2];
 
 /// Added to the normalized distance of a sample to itself, so that it does not repel itself.
 const SELF_DISTANCE: f64 = 100.0;
-/// Floor of the product of the two softmaxes before its square root.
-const AFFINITY_FLOOR: f64 = 1e-6;
 /// Floor of scales; below it a feature is constant.
 const SCALE_FLOOR: f64 = 1e-3;
 /// Floor of a mean squared drift.
 const DRIFT_FLOOR: f64 = 1e-8;
+/// Rounds of normalization over targets and samples that Sinkhorn's algorithm gets.
+const SINKHORN_ROUNDS: usize = 10;
+
+/// How affinity falls with the normalized distance `d` at temperature `t`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernel {
+    /// `exp(-d / t)`, the paper's.
+    #[default]
+    Exponential,
+    /// `exp(-d^2 / t)`.
+    Gaussian,
+}
+
+/// How kernels become affinities between generated samples (rows) and targets (columns).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// Geometric mean of the softmax over targets and the one over samples, the paper's.
+    #[default]
+    Both,
+    /// Softmax over targets only.
+    Targets,
+    /// The kernel itself, up to one common factor.
+    None,
+    /// Rows and columns in turn until both are even (arXiv 2603.12366).
+    Sinkhorn,
+}
+
+/// The drifting field. The default is the paper's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Each gives a drift; the normalized drifts are summed.
+    pub temperatures: Vec<f64>,
+    /// How affinity falls with distance.
+    pub kernel: Kernel,
+    /// How kernels become affinities.
+    pub normalization: Normalization,
+    /// Floor of the product of the two softmaxes before its square root ([`Normalization::Both`]). The paper's 1e-6 gives
+    /// far targets a say; in few dimensions that freezes small clusters, and 0 serves better.
+    pub affinity_floor: f64,
+}
+
+impl Default for Field {
+    fn default() -> Self {
+        Self {
+            temperatures: TEMPERATURES.to_vec(),
+            kernel: Kernel::default(),
+            normalization: Normalization::default(),
+            affinity_floor: 1e-6,
+        }
+    }
+}
 
 /// Real samples that generated ones are held against; no gradient flows to them.
 #[derive(Clone, Debug)]
@@ -41,11 +93,16 @@ pub struct DriftLoss<B: AutodiffBackend> {
 }
 
 /// The drift of each generated sample with its figures, all in units of the scale.
-struct Drift<B: Backend> {
-    field: Tensor<B, 3>,
-    unit: f64,
-    scale: f64,
-    raw: Vec<f64>,
+#[derive(Clone, Debug)]
+pub struct Drift<B: Backend> {
+    /// Sum of the normalized drifts of all temperatures, `[B, G, S]`, in units of `unit`.
+    pub field: Tensor<B, 3>,
+    /// Length that coordinates are divided by: the scale over the square root of `S`.
+    pub unit: f64,
+    /// Mean distance.
+    pub scale: f64,
+    /// Mean squared drift of each temperature before normalization.
+    pub raw: Vec<f64>,
 }
 
 /// The loss of generated samples `[B, G, S]`; its gradient flows to them, their targets are held fixed.
@@ -54,17 +111,18 @@ struct Drift<B: Backend> {
 pub fn drift_loss<B: AutodiffBackend>(
     generated: Tensor<B, 3>,
     targets: &Targets<B::InnerBackend>,
-    temperatures: &[f64],
+    field: &Field,
 ) -> DriftLoss<B> {
     let fixed = generated.clone().inner();
-    let drift = drift(fixed.clone(), targets, temperatures);
+    let drift = drift(fixed.clone(), targets, field);
     let goal = fixed.div_scalar(drift.unit) + drift.field;
     let difference = generated.div_scalar(drift.unit) - Tensor::from_inner(goal);
     let loss = difference.powi_scalar(2).mean_dim(2).mean_dim(1).flatten(0, 2);
     DriftLoss { loss, scale: drift.scale, raw_drift: drift.raw }
 }
 
-fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, temperatures: &[f64]) -> Drift<B> {
+/// The drift of generated samples `[B, G, S]`.
+pub fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, options: &Field) -> Drift<B> {
     let [groups, samples, dims] = generated.dims();
     let device = generated.device();
     let [_, positives, _] = targets.positives.dims();
@@ -88,13 +146,15 @@ fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, temperatures
     let own = Tensor::<B, 2>::eye(samples, &device).mul_scalar(SELF_DISTANCE);
     let own = Tensor::cat(vec![own, Tensor::zeros([samples, count - samples], &device)], 1);
     let distance = distance.div_scalar(scale.max(SCALE_FLOOR)) + own.unsqueeze_dim(0);
+    let distance = match options.kernel {
+        Kernel::Exponential => distance,
+        Kernel::Gaussian => distance.powi_scalar(2),
+    };
 
     let mut field = Tensor::zeros([groups, samples, dims], &device);
-    let mut raw = Vec::with_capacity(temperatures.len());
-    for &temperature in temperatures {
-        let logits = distance.clone().div_scalar(-temperature);
-        let product = softmax(logits.clone(), 2) * softmax(logits, 1);
-        let affinity = product.clamp_min(AFFINITY_FLOOR).sqrt() * weights.clone();
+    let mut raw = Vec::with_capacity(options.temperatures.len());
+    for &temperature in &options.temperatures {
+        let affinity = affinity(distance.clone().div_scalar(-temperature), options) * weights.clone();
         let away = affinity.clone().narrow(2, 0, repelling);
         let towards = affinity.narrow(2, repelling, positives);
         // Each side is weighted with the mass of the other: equal distributions cancel exactly.
@@ -107,6 +167,26 @@ fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, temperatures
         raw.push(norm);
     }
     Drift { field, unit, scale, raw }
+}
+
+/// Affinities `[B, G, T]` from the logarithms of kernels.
+fn affinity<B: Backend>(logits: Tensor<B, 3>, options: &Field) -> Tensor<B, 3> {
+    match options.normalization {
+        Normalization::Both => {
+            let product = softmax(logits.clone(), 2) * softmax(logits, 1);
+            product.clamp_min(options.affinity_floor).sqrt()
+        }
+        Normalization::Targets => softmax(logits, 2),
+        // The factor is common to all, so that the normalized drift does not see it; it keeps the kernel from vanishing.
+        Normalization::None => {
+            let largest = logits.clone().max().into_scalar().elem::<f64>();
+            logits.sub_scalar(largest).exp()
+        }
+        Normalization::Sinkhorn => {
+            let even = |logits, _| log_softmax(log_softmax(logits, 1), 2);
+            (0..SINKHORN_ROUNDS).fold(logits, even).exp()
+        }
+    }
 }
 
 /// Euclidean distances `[B, G, T]` between `x` `[B, G, S]` and `y` `[B, T, S]`.

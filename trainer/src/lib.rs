@@ -11,6 +11,7 @@ mod backend;
 mod config;
 pub mod drift;
 mod error;
+mod infer;
 pub mod networks;
 mod order;
 mod run;
@@ -19,6 +20,7 @@ mod tasks;
 use std::path::PathBuf;
 
 pub use error::TrainError;
+pub use infer::{InferError, infer};
 
 /// What to train, and where.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
-use driftlet_trainer::drift::{DriftLoss, TEMPERATURES, Targets, drift_loss};
+use driftlet_trainer::drift::{DriftLoss, Field, Targets, drift_loss};
 
 type Backend = Autodiff<Flex>;
 type Failure = Box<dyn std::error::Error>;
@@ -28,7 +28,7 @@ fn between(attracting: TensorData, repelling: TensorData) -> Result<(DriftLoss<B
         negatives: Some((Tensor::from_data(repelling, &device), Tensor::ones([GROUPS, SAMPLES], &device))),
     };
     let generated = Tensor::<Backend, 3>::from_data(cloud(1, 0.3, 500), &device).require_grad();
-    let result = drift_loss(generated.clone(), &targets, &TEMPERATURES);
+    let result = drift_loss(generated.clone(), &targets, &Field::default());
     let gradients = result.loss.clone().sum().backward();
     let gradient = generated.grad(&gradients).ok_or("no gradient")?;
     Ok((result, gradient.into_data().to_vec().map_err(|e| format!("{e:?}"))?))

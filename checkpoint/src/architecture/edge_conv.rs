@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{layer, positive};
+use super::{Interface, layer, positive};
 
 /// A class-conditional convolutional generator that a microcontroller can hold.
 ///
@@ -75,6 +75,13 @@ impl EdgeConv {
     pub fn base_size(&self) -> (usize, usize) {
         let doublings = self.stages.len().saturating_sub(1);
         (self.height >> doublings, self.width >> doublings)
+    }
+
+    pub(super) fn interface(&self) -> Interface {
+        let knots = &self.guidance_knots;
+        let guidance = (knots.first().copied().unwrap_or(1.0), knots.last().copied().unwrap_or(1.0));
+        let shape = [self.height, self.width, self.channels];
+        Interface { shape, noise_len: self.noise_dim, styles: (0, 1), guidance }
     }
 
     pub(super) fn parameters(&self) -> Vec<(String, Vec<usize>)> {

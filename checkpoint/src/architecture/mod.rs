@@ -1,12 +1,16 @@
 //! Networks by their hyperparameters.
 
 mod classifier;
+mod dit;
 mod edge_conv;
 mod encoder;
+mod resnet_mae;
 
 pub use classifier::{Classifier, ConvLayer};
+pub use dit::Dit;
 pub use edge_conv::{EdgeConv, Stage};
 pub use encoder::Encoder;
+pub use resnet_mae::ResnetMae;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,16 +20,70 @@ use serde::{Deserialize, Serialize};
 pub enum Architecture {
     /// Convolutional generator for edge devices.
     EdgeConv(EdgeConv),
+    /// The paper's generator, a transformer.
+    Dit(Dit),
     /// Small classifier whose features metrics are computed on.
     Classifier(Classifier),
     /// Frozen encoder that the drifting loss is computed on.
     Encoder(Encoder),
+    /// The paper's encoder, a masked autoencoder.
+    ResnetMae(ResnetMae),
+}
+
+/// What a generator takes for one picture, and what it gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interface {
+    /// Height, width and channels of the picture.
+    pub shape: [usize; 3],
+    /// Standard normal numbers.
+    pub noise_len: usize,
+    /// Style indices, and how many values each can have.
+    pub styles: (usize, usize),
+    /// Weakest and strongest guidance that it is trained with.
+    pub guidance: (f32, f32),
 }
 
 impl Architecture {
+    /// What a generator takes and gives; `None` for other networks.
+    pub fn interface(&self) -> Option<Interface> {
+        match self {
+            Self::EdgeConv(net) => Some(net.interface()),
+            Self::Dit(net) => Some(net.interface()),
+            Self::Classifier(_) | Self::Encoder(_) | Self::ResnetMae(_) => None,
+        }
+    }
+
+    /// Height, width and channels of the pictures that an encoder or classifier looks at; `None` for generators.
+    pub fn input_shape(&self) -> Option<[usize; 3]> {
+        match self {
+            Self::EdgeConv(_) | Self::Dit(_) => None,
+            Self::Classifier(net) => Some([net.height, net.width, net.channels]),
+            Self::Encoder(net) => Some([net.height, net.width, net.channels]),
+            Self::ResnetMae(net) => Some([net.height, net.width, net.channels]),
+        }
+    }
+
     /// Names of the presets.
     pub fn presets() -> &'static [&'static str] {
-        &["micro", "nano", "fashion-classifier", "fashion-encoder"]
+        &[
+            "micro",
+            "nano",
+            "fashion-classifier",
+            "fashion-encoder",
+            "b2-latent",
+            "l2-latent",
+            "b16-pixel",
+            "l16-pixel",
+            "ablation",
+            "dit-28",
+            "dit-32",
+            "mae-256-latent",
+            "mae-640-latent",
+            "mae-256-pixel",
+            "mae-640-pixel",
+            "mae-28",
+            "mae-32",
+        ]
     }
 
     /// A network by name.
@@ -35,7 +93,7 @@ impl Architecture {
             "nano" => Self::EdgeConv(EdgeConv::nano()),
             "fashion-classifier" => Self::Classifier(Classifier::fashion()),
             "fashion-encoder" => Self::Encoder(Encoder::fashion()),
-            _ => return None,
+            _ => return Dit::preset(name).map(Self::Dit).or_else(|| ResnetMae::preset(name).map(Self::ResnetMae)),
         })
     }
 
@@ -46,6 +104,8 @@ impl Architecture {
             Self::EdgeConv(net) => net.parameters(),
             Self::Classifier(net) => net.parameters(),
             Self::Encoder(net) => net.parameters(),
+            Self::Dit(net) => net.parameters(),
+            Self::ResnetMae(net) => net.parameters(),
         }
     }
 
@@ -58,6 +118,17 @@ impl Architecture {
             Self::EdgeConv(net) => net.validate(),
             Self::Classifier(net) => net.validate(),
             Self::Encoder(net) => net.validate(),
+            Self::Dit(net) => net.validate(),
+            Self::ResnetMae(net) => net.validate(),
+        }
+    }
+
+    /// What a parameter starts as.
+    pub(crate) fn initial(&self, name: &str, shape: &[usize]) -> Initial {
+        match self {
+            Self::Dit(net) => net.initial(name, shape),
+            Self::ResnetMae(_) => ResnetMae::initial(name, shape),
+            Self::EdgeConv(_) | Self::Classifier(_) | Self::Encoder(_) => Initial::plain(name, shape),
         }
     }
 
@@ -67,6 +138,44 @@ impl Architecture {
             Self::EdgeConv(net) => net.classes,
             Self::Classifier(net) => net.classes,
             Self::Encoder(net) => net.classes,
+            Self::Dit(net) => net.classes,
+            Self::ResnetMae(net) => net.classes,
+        }
+    }
+}
+
+/// What a parameter starts as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Initial {
+    /// One number everywhere.
+    Constant(f32),
+    /// Uniform, of that standard deviation.
+    Random {
+        /// The standard deviation.
+        deviation: f32,
+    },
+    /// Positions on a grid of that many columns.
+    SinCos {
+        /// Positions in a row.
+        columns: usize,
+    },
+}
+
+impl Initial {
+    /// Variance 2 / inputs (He et al., 2015), which keeps the size of signals through rectifiers.
+    fn rectified(shape: &[usize]) -> Self {
+        let inputs: usize = shape[1..].iter().product();
+        Self::Random { deviation: (2.0 / inputs as f32).sqrt() }
+    }
+
+    /// Networks without normalization: biases zero, tables of standard deviation 0.5; the layers that end a network are
+    /// ten times smaller, so that an untrained generator makes grey pictures.
+    fn plain(name: &str, shape: &[usize]) -> Self {
+        match (name, Self::rectified(shape)) {
+            ("class.weight" | "guidance.weight", _) => Self::Random { deviation: 0.5 },
+            ("out.weight" | "head.weight", Self::Random { deviation }) => Self::Random { deviation: 0.1 * deviation },
+            (name, _) if name.ends_with("bias") => Self::Constant(0.0),
+            (_, rectified) => rectified,
         }
     }
 }

@@ -13,7 +13,8 @@ pub fn lower(checkpoint: &Checkpoint) -> Result<Graph, QuantizeError> {
     match &checkpoint.config.architecture {
         Architecture::EdgeConv(architecture) => edge_conv::lower(architecture, checkpoint),
         Architecture::Classifier(architecture) => classifier::lower(architecture, checkpoint),
-        Architecture::Encoder(_) => Err(QuantizeError::Unsupported("encoder")),
+        Architecture::Encoder(_) | Architecture::ResnetMae(_) => Err(QuantizeError::Unsupported("encoder")),
+        Architecture::Dit(_) => Err(QuantizeError::Unsupported("transformer")),
     }
 }
 

@@ -72,17 +72,24 @@ impl<B: Backend> Encoder<B> {
         maps
     }
 
-    /// The last map to class logits `[n, classes]`.
-    pub fn logits(&self, last: FeatureMap<B>) -> Tensor<B, 2> {
-        self.head.forward(last.mean_dim(3).mean_dim(2).flatten(1, 3))
+    /// Pictures to class logits `[n, classes]`.
+    pub fn logits(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
+        self.head.forward(last(self.maps(images)).mean_dim(3).mean_dim(2).flatten(1, 3))
     }
 
-    /// The last map to pictures `[n, channels, height, width]`: each location gives its patch.
-    pub fn reconstruct(&self, last: FeatureMap<B>) -> Tensor<B, 4> {
+    /// Pictures, some patches hidden, to all of them `[n, channels, height, width]`: each location of the last map gives
+    /// its patch.
+    pub fn reconstruct(&self, hidden: Tensor<B, 4>) -> Tensor<B, 4> {
+        let last = last(self.maps(hidden));
         let [n, width, h, w] = last.dims();
         let (p, c) = (self.patch, self.channels);
         let locations = last.permute([0, 2, 3, 1]).reshape([n * h * w, width]);
         let patches = self.decoder.forward(locations).reshape([n, h, w, c, p, p]);
         patches.permute([0, 3, 1, 4, 2, 5]).reshape([n, c, h * p, w * p])
     }
+}
+
+/// An encoder has at least one stage.
+fn last<B: Backend>(mut maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
+    maps.remove(maps.len() - 1)
 }

@@ -2,12 +2,20 @@
 //! visiting a module gives its parameters in that order.
 
 mod classifier;
+mod dit;
 mod edge_conv;
 mod encoder;
+mod feature_encoder;
+mod generator;
 mod layers;
+mod resnet_mae;
 mod weights;
 
 pub use classifier::Classifier;
+pub use dit::Dit;
 pub use edge_conv::{EdgeConv, between_knots, one_hot};
 pub use encoder::{Encoder, FeatureMap};
+pub use feature_encoder::{FeatureEncoder, NamedMap};
+pub use generator::{Generator, Inputs};
+pub use resnet_mae::ResnetMae;
 pub use weights::{average, export, import};

@@ -27,7 +27,7 @@ pub fn export<B: Backend>(
 /// A module with the weights of a checkpoint of its architecture.
 pub fn import<B: Backend, M: Module<B>>(module: M, checkpoint: &checkpoint::Checkpoint) -> M {
     let parameters = checkpoint.config.architecture.parameters();
-    let tensors = parameters.iter().map(|(name, _)| checkpoint.tensor(name).clone()).collect::<Vec<_>>().into_iter();
+    let tensors = parameters.iter().map(|(name, _)| checkpoint.tensor(name)).collect::<Vec<_>>().into_iter();
     module.map(&mut Load { tensors })
 }
 
@@ -49,18 +49,19 @@ impl<B: Backend> ModuleVisitor<B> for Flat<B> {
     }
 }
 
-struct Load {
-    tensors: std::vec::IntoIter<checkpoint::Tensor>,
+struct Load<'c> {
+    tensors: std::vec::IntoIter<&'c checkpoint::Tensor>,
 }
 
-impl<B: Backend> ModuleMapper<B> for Load {
+impl<B: Backend> ModuleMapper<B> for Load<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let next = self.tensors.next();
         param.map(|old| match next {
             Some(new) => {
                 // A new tensor does not record gradients by itself.
                 let required = old.is_require_grad();
-                Tensor::from_data(TensorData::new(new.data, new.shape), &old.device()).set_require_grad(required)
+                let data = TensorData::new(new.data.clone(), new.shape.clone());
+                Tensor::from_data(data, &old.device()).set_require_grad(required)
             }
             None => old,
         })

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, Module};
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor};
 use driftlet_checkpoint::{Architecture, Checkpoint, Config as CheckpointConfig, write_atomic};
@@ -24,6 +24,9 @@ use log::Log;
 /// The average of a network's weights has no gradients.
 pub type Averaged<N, B> = <N as AutodiffModule<B>>::InnerModule;
 
+/// One average per decay.
+pub type Averages<N, B> = Vec<Averaged<N, B>>;
+
 /// What differs between generators, encoders and classifiers.
 pub trait Task<B: AutodiffBackend> {
     /// The network that is trained.
@@ -35,11 +38,16 @@ pub trait Task<B: AutodiffBackend> {
     /// It, with zero weights.
     fn network(&self, device: &B::Device) -> Self::Network;
 
-    /// The loss of a step: a function of the weights, the configuration's seed and the step's number only.
-    fn loss(&mut self, network: &Self::Network, step: u64) -> StepLoss<B>;
+    /// Parts that a step is worked off in; their losses and gradients are averaged.
+    fn parts(&self) -> usize {
+        1
+    }
+
+    /// The loss of a part of a step: a function of the weights, the configuration's seed, step and part only.
+    fn loss(&mut self, network: &Self::Network, step: u64, part: usize) -> StepLoss<B>;
 
     /// Judges the averaged weights: figures for the log, and a grid of samples if there are any.
-    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Review;
+    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Result<Review, TrainError>;
 }
 
 /// The loss of one step.
@@ -73,8 +81,9 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     let architecture = task.architecture();
     let initial = Checkpoint::random(CheckpointConfig::new(architecture.clone()), config.seed);
     let mut network = import(task.network(device), &initial);
-    let mut ema = network.valid();
     let settings = &config.optimizer;
+    let decays = settings.ema.all();
+    let mut averages: Averages<T::Network, B> = decays.iter().map(|_| network.valid()).collect();
     let mut optimizer = AdamWConfig::new()
         .with_beta_1(settings.beta_1)
         .with_beta_2(settings.beta_2)
@@ -83,8 +92,10 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
         .init::<B, T::Network>();
     let mut start = 0;
     if options.resume {
-        let state = state::load(&directory.state(), config, device)?;
-        (start, network, ema) = (state.step, network.load_record(state.network), ema.load_record(state.ema));
+        let state = state::load(&directory.state(), config, decays.len(), device)?;
+        (start, network) = (state.step, network.load_record(state.network));
+        let loaded = averages.into_iter().zip(state.averages);
+        averages = loaded.map(|(average, record)| average.load_record(record)).collect();
         optimizer = optimizer.load_record(state.optimizer);
     } else if directory.state().exists() {
         return Err(directory.error("holds a run already; continue it with --resume, or choose another --out"));
@@ -96,9 +107,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     let mut log = Log::open(&directory.0.join("log.jsonl"), start, config.steps)?;
     let mut since_log = (Instant::now(), 0usize);
     for step in start + 1..=config.steps {
-        let StepLoss { loss, mut figures, samples } = task.loss(&network, step);
-        let value = loss.clone().into_scalar().elem::<f64>();
-        let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let Gradient { loss: value, mut gradients, mut figures, samples } = gradient(task, &network, step);
         let norm = gradient::clip(&network, &mut gradients, settings.clip_norm);
         let not_finite = |what| TrainError::NotFinite { step, what, checkpoint: directory.checkpoint() };
         if !value.is_finite() {
@@ -110,7 +119,9 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
         let rate = learning_rate(config, step);
         network = optimizer.step(rate, network, gradients);
         let early = (1.0 + step as f64) / (10.0 + step as f64);
-        ema = average(ema, &network.valid(), settings.ema.min(early));
+        let weights = network.valid();
+        let averaged = averages.into_iter().zip(decays);
+        averages = averaged.map(|(old, decay)| average(old, &weights, decay.min(early))).collect();
 
         since_log.1 += samples;
         let stop = interrupted.load(Ordering::Relaxed);
@@ -126,7 +137,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
             since_log = (Instant::now(), 0);
         }
         if due(config.log.review_every) {
-            let review = task.review(&ema);
+            let review = task.review(&averages[0])?;
             if let Some(grid) = review.grid {
                 directory.write(&directory.0.join(format!("samples/step-{step:06}.png")), &grid)?;
             }
@@ -134,8 +145,10 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
             since_log = (Instant::now(), 0);
         }
         if due(config.log.checkpoint_every) {
-            save(&directory, config, class_names, &architecture, &ema, step)?;
-            state::save(&directory.state(), config, step, &network, &ema, &optimizer)?;
+            for (i, (average, decay)) in averages.iter().zip(decays).enumerate() {
+                save(&directory.checkpoint_of(i, *decay), config, class_names, &architecture, average, step)?;
+            }
+            state::save(&directory.state(), config, step, &network, &averages, &optimizer)?;
         }
         log.progress(step);
         if stop {
@@ -146,24 +159,59 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     Ok(())
 }
 
-/// Writes the averaged weights as a checkpoint.
+/// Loss, gradient and figures of a whole step.
+struct Gradient {
+    loss: f64,
+    gradients: GradientsParams,
+    figures: Map<String, Value>,
+    samples: usize,
+}
+
+/// Works off the parts of a step, so that only one part's activations are alive at a time.
+fn gradient<B: AutodiffBackend, T: Task<B>>(task: &mut T, network: &T::Network, step: u64) -> Gradient {
+    let parts = task.parts();
+    if parts == 1 {
+        let StepLoss { loss, figures, samples } = task.loss(network, step, 0);
+        let value = loss.clone().into_scalar().elem();
+        return Gradient {
+            loss: value,
+            gradients: GradientsParams::from_grads(loss.backward(), network),
+            figures,
+            samples,
+        };
+    }
+    let mut sum = GradientsAccumulator::new();
+    let mut whole = Gradient { loss: 0.0, gradients: GradientsParams::new(), figures: Map::new(), samples: 0 };
+    for part in 0..parts {
+        let StepLoss { loss, figures, samples } = task.loss(network, step, part);
+        let loss = loss.div_scalar(parts as f64);
+        whole.loss += loss.clone().into_scalar().elem::<f64>();
+        whole.figures = figures;
+        whole.samples += samples;
+        sum.accumulate(network, GradientsParams::from_grads(loss.backward(), network));
+    }
+    whole.gradients = sum.grads();
+    whole
+}
+
+/// Writes averaged weights as a checkpoint.
 fn save<B: Backend>(
-    directory: &Directory,
+    directory: &Path,
     config: &Config,
     class_names: &[&str],
     architecture: &Architecture,
-    ema: &impl Module<B>,
+    average: &impl Module<B>,
     step: u64,
 ) -> Result<(), TrainError> {
     let mut checkpoint = CheckpointConfig::new(architecture.clone());
     checkpoint.data.clone_from(&config.data);
     checkpoint.class_names = class_names.iter().map(|name| name.to_string()).collect();
     checkpoint.training = json!({ "steps": step, "seed": config.seed, "config": config });
-    let tensors = export(ema, architecture);
+    let tensors = export(average, architecture);
     if tensors.values().flat_map(|t| &t.data).any(|w| !w.is_finite()) {
-        return Err(TrainError::NotFinite { step, what: "a weight", checkpoint: directory.checkpoint() });
+        return Err(TrainError::NotFinite { step, what: "a weight", checkpoint: directory.into() });
     }
-    Ok(Checkpoint { config: checkpoint, tensors }.save(&directory.checkpoint())?)
+    Ok(Checkpoint { config: checkpoint, tensors }.save(directory)?)
 }
 
 /// Linear growth, constant, linear decay at the end.
@@ -183,6 +231,11 @@ impl Directory {
 
     fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint")
+    }
+
+    /// Where the average of a decay goes: the first one's is the run's checkpoint.
+    fn checkpoint_of(&self, index: usize, decay: f64) -> PathBuf {
+        if index == 0 { self.checkpoint() } else { self.0.join(format!("checkpoint-ema-{decay}")) }
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), TrainError> {

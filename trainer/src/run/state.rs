@@ -11,7 +11,7 @@ use driftlet_checkpoint::write_atomic;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::Averaged;
+use super::Averages;
 use crate::TrainError;
 use crate::config::Config;
 
@@ -21,7 +21,7 @@ type Bytes = BinBytesRecorder<FullPrecisionSettings>;
 pub struct State<NetworkRecord, EmaRecord, OptimizerRecord> {
     pub step: u64,
     pub network: NetworkRecord,
-    pub ema: EmaRecord,
+    pub averages: Vec<EmaRecord>,
     pub optimizer: OptimizerRecord,
 }
 
@@ -31,18 +31,20 @@ pub fn save<B: AutodiffBackend, N: AutodiffModule<B>>(
     config: &Config,
     step: u64,
     network: &N,
-    ema: &Averaged<N, B>,
+    averages: &Averages<N, B>,
     optimizer: &impl Optimizer<N, B>,
 ) -> Result<(), TrainError> {
     use burn::module::Module;
-    let parts = [
-        ("network", bytes::<B, _>(path, network.clone().into_record())?),
-        ("ema", bytes::<B::InnerBackend, _>(path, ema.clone().into_record())?),
-        ("optimizer", bytes::<B, _>(path, optimizer.to_record())?),
+    let mut parts = vec![
+        ("network".to_owned(), bytes::<B, _>(path, network.clone().into_record())?),
+        ("optimizer".to_owned(), bytes::<B, _>(path, optimizer.to_record())?),
     ];
+    for (i, average) in averages.iter().enumerate() {
+        parts.push((average_name(i), bytes::<B::InnerBackend, _>(path, average.clone().into_record())?));
+    }
     let views = parts
         .iter()
-        .map(|(name, bytes)| Ok((*name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?)))
+        .map(|(name, bytes)| Ok((name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| damaged(path, e))?;
     let about = HashMap::from([("step".into(), step.to_string()), ("config".into(), fingerprint(config))]);
@@ -54,6 +56,7 @@ pub fn save<B: AutodiffBackend, N: AutodiffModule<B>>(
 pub fn load<B: AutodiffBackend, N: Record<B>, E: Record<B::InnerBackend>, O: Record<B>>(
     path: &Path,
     config: &Config,
+    averages: usize,
     device: &B::Device,
 ) -> Result<State<N, E, O>, TrainError> {
     let file =
@@ -69,9 +72,15 @@ pub fn load<B: AutodiffBackend, N: Record<B>, E: Record<B::InnerBackend>, O: Rec
     let part = |name: &str| Ok::<_, TrainError>(tensors.tensor(name).map_err(|e| damaged(path, e))?.data().to_vec());
     let recorder = Bytes::default();
     let network = Recorder::<B>::load(&recorder, part("network")?, device).map_err(|e| damaged(path, e))?;
-    let ema = Recorder::<B::InnerBackend>::load(&recorder, part("ema")?, device).map_err(|e| damaged(path, e))?;
+    let average =
+        |i| Recorder::<B::InnerBackend>::load(&recorder, part(&average_name(i))?, device).map_err(|e| damaged(path, e));
+    let averages = (0..averages).map(average).collect::<Result<_, _>>()?;
     let optimizer = Recorder::<B>::load(&recorder, part("optimizer")?, device).map_err(|e| damaged(path, e))?;
-    Ok(State { step, network, ema, optimizer })
+    Ok(State { step, network, averages, optimizer })
+}
+
+fn average_name(index: usize) -> String {
+    format!("average.{index}")
 }
 
 fn bytes<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<Vec<u8>, TrainError> {

@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 
 use super::labelled::Labelled;
 use super::{accuracy, cross_entropy};
+use crate::TrainError;
 use crate::networks;
 use crate::run::{Averaged, Review, StepLoss, Task};
 
@@ -29,15 +30,15 @@ impl<B: AutodiffBackend> Task<B> for Classifier<B::Device> {
         networks::Classifier::new(&self.net, device)
     }
 
-    fn loss(&mut self, network: &Self::Network, step: u64) -> StepLoss<B> {
+    fn loss(&mut self, network: &Self::Network, step: u64, _part: usize) -> StepLoss<B> {
         let batch = self.data.draw::<B>(step);
         let logits = network.logits(network.features(batch.images));
         StepLoss { loss: cross_entropy(logits, batch.labels), figures: Map::new(), samples: self.data.batch }
     }
 
-    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Review {
+    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Result<Review, TrainError> {
         let logits = |images| network.logits(network.features(images));
         let accuracy = accuracy::<B::InnerBackend>(&self.data.test, &self.data.device, logits);
-        Review { figures: Map::from_iter([("test_accuracy".into(), json!(accuracy))]), grid: None }
+        Ok(Review { figures: Map::from_iter([("test_accuracy".into(), json!(accuracy))]), grid: None })
     }
 }

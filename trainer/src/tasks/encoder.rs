@@ -1,22 +1,24 @@
 //! Trains the encoder of the drifting loss: a masked autoencoder, then a classifier head on top.
 
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
-use driftlet_checkpoint as checkpoint;
 use driftlet_checkpoint::Architecture;
 use rand::Rng;
 use serde_json::{Map, json};
 
 use super::labelled::Labelled;
 use super::{accuracy, cross_entropy};
+use crate::TrainError;
 use crate::config;
-use crate::networks;
+use crate::networks::FeatureEncoder;
 use crate::run::{Averaged, Review, StepLoss, Task};
 
 /// L2 on masked patches; near the end `w * cross-entropy + (1 - w) * L2`.
 pub struct Encoder<D> {
     /// The architecture.
-    pub net: checkpoint::Encoder,
+    pub architecture: Architecture,
+    /// Side of the square patches that are hidden.
+    pub patch: usize,
     /// How it is masked and fine-tuned.
     pub settings: config::Encoder,
     /// Steps of the whole run.
@@ -35,29 +37,32 @@ impl<D> Encoder<D> {
 }
 
 impl<B: AutodiffBackend> Task<B> for Encoder<B::Device> {
-    type Network = networks::Encoder<B>;
+    type Network = FeatureEncoder<B>;
 
     fn architecture(&self) -> Architecture {
-        Architecture::Encoder(self.net.clone())
+        self.architecture.clone()
     }
 
     fn network(&self, device: &B::Device) -> Self::Network {
-        networks::Encoder::new(&self.net, device)
+        let Some(network) = FeatureEncoder::new(&self.architecture, device) else { unreachable!("it is an encoder") };
+        network
     }
 
-    fn loss(&mut self, network: &Self::Network, step: u64) -> StepLoss<B> {
+    fn loss(&mut self, network: &Self::Network, step: u64, _part: usize) -> StepLoss<B> {
         let batch = self.data.draw::<B>(step);
         let (images, mut rng) = (batch.images, batch.rng);
-        let masked = mask::<B>(&self.net, self.data.batch, self.settings.mask, &mut rng, &self.data.device);
+        let [_, _, height, width] = images.dims();
+        let shape = [self.data.batch, height, width];
+        let masked = mask::<B>(shape, self.patch, self.settings.mask, &mut rng, &self.data.device);
         let seen = images.clone() * (masked.clone().neg() + 1.0);
-        let error = network.reconstruct(last(network.maps(seen))) - images.clone();
+        let error = network.reconstruct(seen) - images.clone();
         let share = masked.clone().mean().clamp_min(1e-6);
         let reconstruction = (error.powi_scalar(2) * masked).mean() / share;
         let mut figures = Map::new();
         let weight = self.cross_entropy_weight(step);
         let mut loss = reconstruction;
         if weight > 0.0 {
-            let logits = network.logits(last(network.maps(images)));
+            let logits = network.logits(images);
             let entropy = cross_entropy(logits, batch.labels);
             loss = loss.mul_scalar(1.0 - weight) + entropy.mul_scalar(weight);
             figures.insert("cross_entropy_weight".into(), json!(weight));
@@ -65,28 +70,24 @@ impl<B: AutodiffBackend> Task<B> for Encoder<B::Device> {
         StepLoss { loss, figures, samples: self.data.batch }
     }
 
-    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Review {
-        let logits = |images| network.logits(last(network.maps(images)));
+    fn review(&mut self, network: &Averaged<Self::Network, B>) -> Result<Review, TrainError> {
+        let logits = |images| network.logits(images);
         let accuracy = accuracy::<B::InnerBackend>(&self.data.test, &self.data.device, logits);
-        Review { figures: Map::from_iter([("test_accuracy".into(), json!(accuracy))]), grid: None }
+        Ok(Review { figures: Map::from_iter([("test_accuracy".into(), json!(accuracy))]), grid: None })
     }
 }
 
-/// 1 where a patch is hidden, else 0: `[n, 1, height, width]`.
+/// 1 where a patch is hidden, else 0: `[n, 1, height, width]`. Patches at the right and lower edge may be cut.
 fn mask<B: AutodiffBackend>(
-    net: &checkpoint::Encoder,
-    count: usize,
+    [count, height, width]: [usize; 3],
+    patch: usize,
     share: f64,
     rng: &mut impl Rng,
     device: &B::Device,
 ) -> Tensor<B, 4> {
-    let (rows, columns, patch) = (net.height / net.patch(), net.width / net.patch(), net.patch());
+    let (rows, columns) = (height.div_ceil(patch), width.div_ceil(patch));
     let data: Vec<f32> = (0..count * rows * columns).map(|_| f32::from(rng.random_bool(share))).collect();
     let patches = Tensor::<B, 6>::from_data(TensorData::new(data, [count, 1, rows, 1, columns, 1]), device);
-    patches.repeat(&[1, 1, 1, patch, 1, patch]).reshape([count, 1, net.height, net.width])
-}
-
-/// An encoder has at least one stage.
-fn last<B: Backend>(mut maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
-    maps.remove(maps.len() - 1)
+    let whole = patches.repeat(&[1, 1, 1, patch, 1, patch]).reshape([count, 1, rows * patch, columns * patch]);
+    whole.slice([0..count, 0..1, 0..height, 0..width])
 }

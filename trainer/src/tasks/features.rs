@@ -1,44 +1,77 @@
-//! The features that the drifting loss is taken on, of generated pictures and, once for all, of real ones.
+//! The features that the drifting loss is taken on, of generated and of real pictures.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
-use driftlet_data::Images;
 
-use super::pictures;
-use crate::config::Feature;
-use crate::networks::{Encoder, FeatureMap};
+use crate::config::{Feature, Statistic};
+use crate::networks::{FeatureEncoder, FeatureMap};
 
-/// Features `[n, locations, dims]` of pictures `[n, channels, height, width]`, one tensor per feature and map.
-pub fn extract<B: Backend>(
-    features: &[Feature],
-    encoder: Option<&Encoder<B>>,
-    images: Tensor<B, 4>,
-) -> Vec<Tensor<B, 3>> {
-    let maps = match encoder {
-        Some(encoder) if features.iter().any(|f| f.encoded()) => encoder.maps(images.clone()),
-        _ => Vec::new(),
-    };
-    let pool = |size: usize| avg_pool2d(images.clone(), [size, size], [size, size], [0, 0], true, false);
-    let mut extracted = Vec::new();
-    for feature in features {
-        match feature {
-            Feature::Pixels => extracted.push(whole(images.clone())),
-            Feature::Pixels2x2 => extracted.push(whole(pool(2))),
-            Feature::Pixels4x4 => extracted.push(whole(pool(4))),
-            Feature::Patches4x4 => extracted.push(patches(images.clone(), 4)),
-            Feature::Locations => extracted.extend(maps.last().cloned().map(locations)),
-            Feature::Squares => {
-                let earlier = maps.iter().take(maps.len().saturating_sub(1)).cloned();
-                extracted.extend(earlier.map(|map| locations(avg_pool2d(map, [2, 2], [2, 2], [0, 0], true, false))));
-            }
-            Feature::Means => extracted.extend(maps.iter().cloned().map(|map| locations(map.mean_dim(3).mean_dim(2)))),
-            Feature::Deviations => extracted.extend(maps.iter().cloned().map(|map| locations(deviation(map)))),
-            Feature::Maps => extracted.extend(maps.iter().cloned().map(whole)),
-        }
-    }
-    extracted
+/// What the loss looks at, and with which encoders.
+pub struct Extractor<B: Backend> {
+    /// Features, in order.
+    pub features: Vec<Feature>,
+    /// Encoders, whose maps are numbered on.
+    pub encoders: Vec<FeatureEncoder<B>>,
 }
+
+impl<B: Backend> Extractor<B> {
+    /// Features `[n, locations, dims]` of pictures `[n, channels, height, width]`, one tensor per feature and map.
+    pub fn extract(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 3>> {
+        let maps: Vec<FeatureMap<B>> = match self.features.iter().any(|f| f.encoded()) {
+            true => self.encoders.iter().flat_map(|encoder| encoder.maps(images.clone())).map(|(_, map)| map).collect(),
+            false => Vec::new(),
+        };
+        let mut extracted = Vec::new();
+        for &Feature { statistic, map } in &self.features {
+            if let Some(feature) = of_picture(statistic, &images) {
+                extracted.push(feature);
+                continue;
+            }
+            let chosen = maps.iter().enumerate().filter(|(i, _)| map.is_none_or(|map| map == *i));
+            extracted.extend(chosen.map(|(_, map)| of_map(statistic, map.clone())));
+        }
+        extracted
+    }
+}
+
+pub fn of_picture<B: Backend>(statistic: Statistic, images: &Tensor<B, 4>) -> Option<Tensor<B, 3>> {
+    Some(match statistic {
+        Statistic::Pixels => whole(images.clone()),
+        Statistic::PooledPixels(size) => whole(pool(images.clone(), size)),
+        Statistic::Patches(size) => patches(images.clone(), size),
+        Statistic::Rms => locations(mean(images.clone().powi_scalar(2)).add_scalar(VARIANCE_FLOOR).sqrt()),
+        _ => return None,
+    })
+}
+
+/// Features of a map `[n, channels, height, width]`, as in the paper's reference code.
+pub fn of_map<B: Backend>(statistic: Statistic, map: FeatureMap<B>) -> Tensor<B, 3> {
+    match statistic {
+        Statistic::Means => locations(mean(map)),
+        Statistic::Deviations => {
+            let centred = map.clone() - mean(map);
+            locations(mean(centred.powi_scalar(2)).add_scalar(VARIANCE_FLOOR).sqrt())
+        }
+        Statistic::SquareMeans(size) => locations(pool(map, size)),
+        Statistic::SquareDeviations(size) => {
+            let [n, c, h, w] = map.dims();
+            let (rows, columns) = (h / size, w / size);
+            let cut = map.slice([0..n, 0..c, 0..rows * size, 0..columns * size]);
+            // The squares' locations side by side, so that one mean serves.
+            let squares = cut.reshape([n, c, rows, size, columns, size]).permute([0, 1, 2, 4, 3, 5]);
+            let squares = squares.reshape([n, c, rows * columns, size * size]);
+            let centred = squares.clone() - squares.mean_dim(3);
+            let variance = centred.powi_scalar(2).mean_dim(3);
+            locations(variance.add_scalar(VARIANCE_FLOOR).sqrt())
+        }
+        Statistic::Maps => whole(map),
+        _ => locations(map),
+    }
+}
+
+/// Keeps the gradient of a root finite on constant channels; the reference code's.
+const VARIANCE_FLOOR: f64 = 1e-6;
 
 /// A map as one vector.
 fn whole<B: Backend>(map: FeatureMap<B>) -> Tensor<B, 3> {
@@ -52,6 +85,16 @@ fn locations<B: Backend>(map: FeatureMap<B>) -> Tensor<B, 3> {
     map.reshape([n, c, h * w]).swap_dims(1, 2)
 }
 
+/// Mean over all locations.
+fn mean<B: Backend>(map: FeatureMap<B>) -> FeatureMap<B> {
+    map.mean_dim(3).mean_dim(2)
+}
+
+/// Means over squares; a rest at the right and lower edge is left out.
+fn pool<B: Backend>(map: FeatureMap<B>, size: usize) -> FeatureMap<B> {
+    avg_pool2d(map, [size, size], [size, size], [0, 0], true, false)
+}
+
 /// Non-overlapping squares of pixels, one vector each.
 fn patches<B: Backend>(images: Tensor<B, 4>, size: usize) -> Tensor<B, 3> {
     let [n, c, h, w] = images.dims();
@@ -59,12 +102,6 @@ fn patches<B: Backend>(images: Tensor<B, 4>, size: usize) -> Tensor<B, 3> {
     let cut = images.slice([0..n, 0..c, 0..rows * size, 0..columns * size]);
     let split = cut.reshape([n, c, rows, size, columns, size]);
     split.permute([0, 2, 4, 1, 3, 5]).reshape([n, rows * columns, c * size * size])
-}
-
-/// Standard deviation over all locations; the small number keeps the gradient finite on constant channels.
-fn deviation<B: Backend>(map: FeatureMap<B>) -> FeatureMap<B> {
-    let mean = map.clone().mean_dim(3).mean_dim(2);
-    ((map - mean).powi_scalar(2).mean_dim(3).mean_dim(2) + 1e-4).sqrt()
 }
 
 /// Features of every real picture: they never change, so each is computed once.
@@ -80,21 +117,20 @@ struct Cached {
 }
 
 impl Cache {
-    /// Computes the features of a data set.
+    /// Computes the features of `count` pictures; `pictures` makes those of some indices.
     pub fn new<B: Backend>(
-        features: &[Feature],
-        encoder: Option<&Encoder<B>>,
-        images: &Images,
-        device: &B::Device,
+        extractor: &Extractor<B>,
+        count: usize,
+        pictures: impl Fn(&[usize]) -> Tensor<B, 4>,
     ) -> Self {
-        eprintln!("computing the features of {} real pictures, once", images.len());
-        let indices: Vec<usize> = (0..images.len()).collect();
+        eprintln!("computing the features of {count} real pictures, once");
+        let indices: Vec<usize> = (0..count).collect();
         let mut cached: Vec<Cached> = Vec::new();
         for part in indices.chunks(500) {
-            for (i, tensor) in extract(features, encoder, pictures::<B>(images, part, device)).into_iter().enumerate() {
+            for (i, tensor) in extractor.extract(pictures(part)).into_iter().enumerate() {
                 let [_, locations, dims] = tensor.dims();
                 if i == cached.len() {
-                    cached.push(Cached { locations, dims, data: Vec::with_capacity(images.len() * locations * dims) });
+                    cached.push(Cached { locations, dims, data: Vec::with_capacity(count * locations * dims) });
                 }
                 let data: Vec<f32> = tensor.into_data().convert::<f32>().to_vec().unwrap_or_default();
                 cached[i].data.extend(data);
@@ -103,19 +139,14 @@ impl Cache {
         Self { features: cached }
     }
 
-    /// Features `[groups * locations, samples, dims]` of pictures that are given group by group, `samples` each.
-    pub fn gather<B: Backend>(
-        &self,
-        feature: usize,
-        indices: &[usize],
-        samples: usize,
-        device: &B::Device,
-    ) -> Tensor<B, 3> {
-        let Cached { locations, dims, data } = &self.features[feature];
-        let len = locations * dims;
-        let gathered: Vec<f32> = indices.iter().flat_map(|&i| &data[i * len..][..len]).copied().collect();
-        let tensor = Tensor::<B, 3>::from_data(TensorData::new(gathered, [indices.len(), *locations, *dims]), device);
-        grouped(tensor, samples)
+    /// Every feature `[indices, locations, dims]` of pictures.
+    pub fn gather<B: Backend>(&self, indices: &[usize], device: &B::Device) -> Vec<Tensor<B, 3>> {
+        let gather = |Cached { locations, dims, data }: &Cached| {
+            let len = locations * dims;
+            let gathered: Vec<f32> = indices.iter().flat_map(|&i| &data[i * len..][..len]).copied().collect();
+            Tensor::from_data(TensorData::new(gathered, [indices.len(), *locations, *dims]), device)
+        };
+        self.features.iter().map(gather).collect()
     }
 }
 

@@ -1,126 +1,175 @@
 //! Trains a generator with the drifting loss.
 
 use burn::module::{AutodiffModule, Module};
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
-use driftlet_checkpoint as checkpoint;
-use driftlet_checkpoint::Architecture;
+use driftlet_checkpoint::{Architecture, Interface};
 use driftlet_data::{Images, grid_png};
 use rand::Rng;
+use rand::seq::index;
 use serde_json::{Map, json};
 
-use super::companion;
-use super::features::{Cache, extract, grouped};
+use super::features::{Cache, Extractor, grouped};
+use super::judge::Judge;
 use super::queues::Queues;
+use super::{companion, pictures};
 use crate::TrainError;
 use crate::config;
 use crate::drift::{Targets, drift_loss};
-use crate::networks::{Classifier, EdgeConv, Encoder, between_knots, import, one_hot};
+use crate::networks::{FeatureEncoder, Generator as Network, Inputs, import};
 use crate::order::rng;
 use crate::run::{Averaged, Review, StepLoss, Task};
 
-/// All classes take part in every step.
+/// Some classes, or all, take part in every step.
 pub struct Generator<B: AutodiffBackend> {
-    net: checkpoint::EdgeConv,
+    architecture: Architecture,
+    interface: Interface,
     settings: config::Drift,
+    review_samples: usize,
     seed: u64,
-    labels: Vec<u8>,
+    train: Images,
     queues: Queues,
-    encoder: Option<Encoder<B>>,
-    cache: Cache,
-    judge: Option<Classifier<B::InnerBackend>>,
+    /// For generated pictures, through which gradients flow, and for real ones.
+    generated: Extractor<B>,
+    real: Extractor<B::InnerBackend>,
+    cache: Option<Cache>,
+    judge: Option<Judge<B::InnerBackend>>,
     device: B::Device,
 }
 
 impl<B: AutodiffBackend> Generator<B> {
     /// With its data and its frozen networks.
     pub fn new(
-        net: checkpoint::EdgeConv,
+        architecture: Architecture,
+        interface: Interface,
+        config: &config::Config,
         settings: config::Drift,
-        seed: u64,
         train: Images,
+        test: &Images,
         device: &B::Device,
     ) -> Result<Self, TrainError> {
-        let encoder = match &settings.encoder {
-            Some(path) => {
-                let checkpoint = companion(path, "encoder")?;
-                let Architecture::Encoder(encoder) = &checkpoint.config.architecture else { unreachable_kind() };
-                Some(import(Encoder::<B>::new(encoder, device), &checkpoint).no_grad())
-            }
-            None => None,
+        let mut encoders = Vec::new();
+        for path in &settings.encoders {
+            let checkpoint = companion(path, "an encoder", |a| FeatureEncoder::<B>::new(a, device))?;
+            encoders.push(import(checkpoint.0, &checkpoint.1).no_grad());
+        }
+        let judge = settings.judge.as_ref().map(|path| Judge::new(path, test, device)).transpose()?;
+        let features = settings.features.clone();
+        let real = Extractor { features: features.clone(), encoders: encoders.iter().map(|e| e.valid()).collect() };
+        let generated = Extractor { features, encoders };
+        let cache = settings.cache.then(|| Cache::new(&real, train.len(), |part| pictures(&train, part, device)));
+        let queues =
+            Queues::new(architecture.classes(), settings.class_queue, settings.global_queue, config.seed, train.len());
+        Ok(Self {
+            architecture,
+            interface,
+            settings,
+            review_samples: config.log.review_samples,
+            seed: config.seed,
+            train,
+            queues,
+            generated,
+            real,
+            cache,
+            judge,
+            device: device.clone(),
+        })
+    }
+
+    /// Features `[groups * locations, samples, dims]` of real pictures that are given group by group.
+    fn features_of_real(&self, indices: &[usize], samples: usize) -> Vec<Tensor<B::InnerBackend, 3>> {
+        let features = match &self.cache {
+            Some(cache) => cache.gather(indices, &self.device),
+            None => self.real.extract(pictures(&self.train, indices, &self.device)),
         };
-        let judge = match &settings.judge {
-            Some(path) => {
-                let checkpoint = companion(path, "classifier")?;
-                let Architecture::Classifier(judge) = &checkpoint.config.architecture else { unreachable_kind() };
-                Some(import(Classifier::<B::InnerBackend>::new(judge, device), &checkpoint))
-            }
-            None => None,
+        features.into_iter().map(|feature| grouped(feature, samples)).collect()
+    }
+
+    /// The classes of a step, part by part: all in order, or some at random.
+    fn classes(&self, step: u64, part: usize) -> Vec<usize> {
+        let all = self.architecture.classes();
+        let chosen = match self.settings.classes {
+            Some(count) if count < all => index::sample(&mut rng(self.seed, 4, step), all, count).into_vec(),
+            _ => (0..all).collect(),
         };
-        let frozen = encoder.as_ref().map(|encoder| encoder.valid());
-        let cache = Cache::new::<B::InnerBackend>(&settings.features, frozen.as_ref(), &train, device);
-        let queues = Queues::new(net.classes, settings.class_queue, settings.global_queue, seed, train.len());
-        Ok(Self { net, settings, seed, labels: train.labels, queues, encoder, cache, judge, device: device.clone() })
+        let size = chosen.len().div_ceil(self.parts());
+        chosen.chunks(size).nth(part).unwrap_or_default().to_vec()
+    }
+
+    fn parts(&self) -> usize {
+        let classes = self.settings.classes.unwrap_or(usize::MAX).min(self.architecture.classes());
+        let size = classes.div_ceil(self.settings.accumulate);
+        classes.div_ceil(size)
     }
 }
 
 impl<B: AutodiffBackend> Task<B> for Generator<B> {
-    type Network = EdgeConv<B>;
+    type Network = Network<B>;
 
     fn architecture(&self) -> Architecture {
-        Architecture::EdgeConv(self.net.clone())
+        self.architecture.clone()
     }
 
-    fn network(&self, device: &B::Device) -> EdgeConv<B> {
-        EdgeConv::new(&self.net, device)
+    fn network(&self, device: &B::Device) -> Network<B> {
+        let Some(network) = Network::new(&self.architecture, device) else { unreachable!("it has an interface") };
+        network
     }
 
-    fn loss(&mut self, network: &EdgeConv<B>, step: u64) -> StepLoss<B> {
-        let mut rng = rng(self.seed, 2, step);
-        let (settings, net) = (&self.settings, &self.net);
-        let (classes, generated) = (net.classes, settings.generated);
-        self.queues.fill(step * settings.pushed as u64, settings.positives, &self.labels);
+    fn parts(&self) -> usize {
+        Generator::parts(self)
+    }
 
-        let strongest = net.guidance_knots[net.guidance_knots.len() - 1];
+    fn loss(&mut self, network: &Network<B>, step: u64, part: usize) -> StepLoss<B> {
+        let parts = self.parts();
+        let mut rng = rng(self.seed, 2, step * parts as u64 + part as u64);
+        let classes = self.classes(step, part);
+        let settings = &self.settings;
+        let (generated, groups) = (settings.generated, classes.len());
+        self.queues.fill(step * settings.pushed as u64, settings.positives, &self.train.labels);
+
+        let (_, strongest) = self.interface.guidance;
         let strengths: Vec<f32> =
-            (0..classes).map(|_| power_law(rng.random(), settings.guidance_power, strongest)).collect();
-        let per_sample = |i: usize| i / generated;
-        let count = classes * generated;
-        let labels: Vec<usize> = (0..count).map(per_sample).collect();
-        let guidance: Vec<f32> = (0..count).map(|i| strengths[per_sample(i)]).collect();
-        let images = network.forward(
-            gaussian(count, net.noise_dim, &mut rng, &self.device),
-            one_hot(&labels, classes, &self.device),
-            between_knots(&guidance, &net.guidance_knots, &self.device),
+            (0..groups).map(|_| power_law(rng.random(), settings.guidance_power, strongest)).collect();
+        let each = |i: usize| i / generated;
+        let count = groups * generated;
+        let inputs = draw(
+            &self.interface,
+            (0..count).map(|i| classes[each(i)]).collect(),
+            (0..count).map(|i| strengths[each(i)]).collect(),
+            &mut rng,
         );
+        let images = network.forward(&self.architecture, &inputs, &self.device);
 
-        let positives: Vec<usize> = (0..classes)
-            .flat_map(|class| self.queues.of_class(class, settings.positives, &mut rng).collect::<Vec<_>>())
+        let positives: Vec<usize> = classes
+            .iter()
+            .flat_map(|&class| self.queues.of_class(class, settings.positives, &mut rng).collect::<Vec<_>>())
             .collect();
         let negatives: Vec<usize> =
-            (0..classes).flat_map(|_| self.queues.of_all(settings.negatives, &mut rng).collect::<Vec<_>>()).collect();
-        let per_class = negatives.len() / classes;
+            (0..groups).flat_map(|_| self.queues.of_all(settings.negatives, &mut rng).collect::<Vec<_>>()).collect();
+        let per_class = negatives.len() / groups;
         let weights: Vec<f32> =
             strengths.iter().map(|a| (a - 1.0) * (generated as f32 - 1.0) / (per_class as f32).max(1.0)).collect();
 
+        let field = settings.field(step);
         let mut total: Option<Tensor<B, 1>> = None;
-        let mut raw_drift = vec![0.0; settings.temperatures.len()];
-        let features = extract(&settings.features, self.encoder.as_ref(), images);
+        let mut raw_drift = vec![0.0; field.temperatures.len()];
+        let features = self.generated.extract(images);
         let feature_count = features.len();
-        for (f, feature) in features.into_iter().enumerate() {
+        let mut positives = self.features_of_real(&positives, settings.positives).into_iter();
+        let mut negatives = match per_class {
+            0 => Vec::new(),
+            _ => self.features_of_real(&negatives, per_class),
+        }
+        .into_iter();
+        for feature in features {
             let [_, locations, _] = feature.dims();
-            let gather =
-                |indices: &[usize], samples| self.cache.gather::<B::InnerBackend>(f, indices, samples, &self.device);
-            let weight = |_| {
-                let rows: Vec<f32> =
-                    weights.iter().flat_map(|&w| std::iter::repeat_n(w, locations * per_class)).collect();
-                Tensor::from_data(TensorData::new(rows, [classes * locations, per_class]), &self.device)
-            };
-            let targets = Targets {
-                positives: gather(&positives, settings.positives),
-                negatives: (per_class > 0).then(|| (gather(&negatives, per_class), weight(()))),
-            };
-            let drift = drift_loss(grouped(feature, generated), &targets, &settings.temperatures);
+            let Some(positives) = positives.next() else { unreachable!("the same features of both") };
+            let negatives = negatives.next().map(|negatives| {
+                let rows = weights.iter().flat_map(|&w| std::iter::repeat_n(w, locations * per_class)).collect();
+                let weights = TensorData::new::<f32, _>(rows, [groups * locations, per_class]);
+                (negatives, Tensor::from_data(weights, &self.device))
+            });
+            let drift = drift_loss(grouped(feature, generated), &Targets { positives, negatives }, &field);
             for (sum, raw) in raw_drift.iter_mut().zip(&drift.raw_drift) {
                 *sum += raw / feature_count as f64;
             }
@@ -135,29 +184,40 @@ impl<B: AutodiffBackend> Task<B> for Generator<B> {
         StepLoss { loss, figures: Map::from_iter([("raw_drift".into(), json!(raw_drift))]), samples: count }
     }
 
-    fn review(&mut self, network: &Averaged<EdgeConv<B>, B>) -> Review {
-        const PER_CLASS: usize = 50;
-        let net = &self.net;
-        let count = net.classes * PER_CLASS;
-        let labels: Vec<usize> = (0..count).map(|i| i % net.classes).collect();
+    fn review(&mut self, network: &Averaged<Network<B>, B>) -> Result<Review, TrainError> {
+        /// Pictures that are made at once.
+        const BATCH: usize = 500;
+        let all = self.architecture.classes();
+        let weakest = self.interface.guidance.0;
+        let mut rng = rng(self.seed, 3, 0);
         let mut figures = Map::new();
-        let images: Tensor<B::InnerBackend, 4> = network.forward(
-            gaussian(count, net.noise_dim, &mut rng(self.seed, 3, 0), &self.device),
-            one_hot(&labels, net.classes, &self.device),
-            between_knots(&vec![net.guidance_knots[0]; count], &net.guidance_knots, &self.device),
-        );
-        if let Some(judge) = &self.judge {
-            let predicted = judge.logits(judge.features(images.clone())).argmax(1);
-            let predicted: Vec<i64> = predicted.into_data().convert::<i64>().to_vec().unwrap_or_default();
-            let right = predicted.iter().zip(&labels).filter(|&(&p, &label)| p == label as i64).count();
-            figures.insert("class_accuracy".into(), json!(right as f64 / count as f64));
+        let mut made = Vec::new();
+        let labels: Vec<usize> = (0..self.review_samples).map(|i| i % all).collect();
+        for labels in labels.chunks(BATCH) {
+            let inputs = draw(&self.interface, labels.to_vec(), vec![weakest; labels.len()], &mut rng);
+            made.push(network.forward(&self.architecture, &inputs, &self.device));
         }
-        let shape = [net.height, net.width, net.channels];
-        let drawn = images.narrow(0, 0, 8 * net.classes).permute([0, 2, 3, 1]);
+        let images: Tensor<B::InnerBackend, 4> = Tensor::cat(made, 0);
+        if let Some(judge) = &self.judge {
+            let verdict = judge.judge(images.clone(), &labels)?;
+            figures.insert("class_accuracy".into(), json!(verdict.accuracy));
+            figures.insert("frechet".into(), json!(verdict.frechet));
+        }
+        let columns = all.min(20);
+        let drawn = images.narrow(0, 0, (8 * columns).min(self.review_samples)).permute([0, 2, 3, 1]);
         let drawn: Vec<f32> = drawn.into_data().convert::<f32>().to_vec().unwrap_or_default();
-        let pixels: Vec<u8> = drawn.iter().map(|y| ((y + 1.0) * 127.5 + 0.5) as u8).collect();
-        Review { figures, grid: grid_png(&pixels, shape, net.classes).ok() }
+        let pixels: Vec<u8> = drawn.iter().map(|y| ((y.clamp(-1.0, 1.0) + 1.0) * 127.5 + 0.5) as u8).collect();
+        Ok(Review { figures, grid: grid_png(&pixels, self.interface.shape, columns).ok() })
     }
+}
+
+/// Random inputs for pictures of given classes and strengths.
+fn draw(interface: &Interface, classes: Vec<usize>, guidance: Vec<f32>, rng: &mut impl Rng) -> Inputs {
+    let count = classes.len();
+    let noise = gaussian(count * interface.noise_len, rng);
+    let (styles, values) = interface.styles;
+    let styles = (0..count * styles).map(|_| rng.random_range(0..values)).collect();
+    Inputs { noise, styles, classes, guidance }
 }
 
 /// A strength in `[1, strongest]` with density `a^-power`, from a uniform number: the inverse of its distribution.
@@ -167,20 +227,16 @@ fn power_law(uniform: f32, power: f64, strongest: f32) -> f32 {
     (1.0 + f64::from(uniform) * (end - 1.0)).powf(1.0 / exponent) as f32
 }
 
-/// Standard normal noise `[count, len]` (Box and Muller, 1958).
-fn gaussian<B: Backend>(count: usize, len: usize, rng: &mut impl Rng, device: &B::Device) -> Tensor<B, 2> {
-    let mut data = Vec::with_capacity(count * len + 1);
-    while data.len() < count * len {
+/// Standard normal numbers (Box and Muller, 1958).
+pub fn gaussian(len: usize, rng: &mut impl Rng) -> Vec<f32> {
+    let mut data = Vec::with_capacity(len + 1);
+    while data.len() < len {
         let (u, v): (f32, f32) = (1.0 - rng.random::<f32>(), rng.random());
         let (radius, (sine, cosine)) = ((-2.0 * u.ln()).sqrt(), (std::f32::consts::TAU * v).sin_cos());
         data.extend([radius * cosine, radius * sine]);
     }
-    data.truncate(count * len);
-    Tensor::from_data(TensorData::new(data, [count, len]), device)
-}
-
-fn unreachable_kind() -> ! {
-    unreachable!("companion() has checked the kind")
+    data.truncate(len);
+    data
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 mod classifier;
 mod encoder;
-mod features;
+pub mod features;
 mod generator;
+mod judge;
 mod labelled;
 mod queues;
 
@@ -20,32 +21,41 @@ use labelled::Labelled;
 /// Trains what the configuration's preset is.
 pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: &B::Device) -> Result<(), TrainError> {
     let error = |problem: String| TrainError::Config { file: options.config.display().to_string(), problem };
-    let architecture = Architecture::preset(&config.preset).ok_or_else(|| {
-        error(format!("preset: `{}` is not known; there are {}", config.preset, Architecture::presets().join(", ")))
-    })?;
-    let missing = |section: &str| error(format!("section [{section}] is missing; preset {} needs it", config.preset));
-    let train = fashion_mnist(None, Split::Train)?;
-    let names = &FASHION_MNIST_CLASSES;
-    match architecture {
-        Architecture::EdgeConv(net) => {
-            let drift = config.drift.clone().ok_or_else(|| missing("drift"))?;
-            let mut task = generator::Generator::<B>::new(net, drift, config.seed, train, device)?;
-            run_task(&mut task, config, names, options, device)
+    let architecture = match (&config.network, &config.preset) {
+        (Some(network), _) => network.clone(),
+        (None, preset) => {
+            let name = preset.as_deref().unwrap_or_default();
+            let known = || format!("preset: `{name}` is not known; there are {}", Architecture::presets().join(", "));
+            Architecture::preset(name).ok_or_else(|| error(known()))?
         }
-        Architecture::Encoder(net) => {
+    };
+    let missing = |section: &str| error(format!("section [{section}] is missing; this network needs it"));
+    let (train, test) = (fashion_mnist(None, Split::Train)?, fashion_mnist(None, Split::Test)?);
+    let names = &FASHION_MNIST_CLASSES;
+    if let Some(interface) = architecture.interface() {
+        let drift = config.drift.clone().ok_or_else(|| missing("drift"))?;
+        let mut task = generator::Generator::<B>::new(architecture, interface, config, drift, train, &test, device)?;
+        return run_task(&mut task, config, names, options, device);
+    }
+    let patch = match &architecture {
+        Architecture::Encoder(net) => Some(net.patch()),
+        Architecture::ResnetMae(net) => Some(net.input_patch * net.mask_patch),
+        _ => None,
+    };
+    match (architecture, patch) {
+        (architecture, Some(patch)) => {
             let settings = config.encoder.clone().ok_or_else(|| missing("encoder"))?;
-            let test = fashion_mnist(None, Split::Test)?;
             let data = Labelled::new(train, test, settings.batch, config.seed, device.clone());
-            let mut task = encoder::Encoder { net, settings, steps: config.steps, data };
+            let mut task = encoder::Encoder { architecture, patch, settings, steps: config.steps, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
-        Architecture::Classifier(net) => {
+        (Architecture::Classifier(net), None) => {
             let settings = config.classifier.clone().ok_or_else(|| missing("classifier"))?;
-            let test = fashion_mnist(None, Split::Test)?;
             let data = Labelled::new(train, test, settings.batch, config.seed, device.clone());
             let mut task = classifier::Classifier { net, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
+        (_, None) => unreachable!("generators have an interface"),
     }
 }
 
@@ -83,17 +93,18 @@ fn accuracy<B: Backend>(images: &Images, device: &B::Device, logits: impl Fn(Ten
     right as f64 / images.len() as f64
 }
 
-/// Reads a checkpoint that another network of the run needs.
-fn companion(path: &std::path::Path, kind: &str) -> Result<Checkpoint, TrainError> {
+/// Reads a checkpoint that another network of the run needs, and makes its network; `kind` is for messages.
+fn companion<N>(
+    path: &std::path::Path,
+    kind: &str,
+    network: impl Fn(&Architecture) -> Option<N>,
+) -> Result<(N, Checkpoint), TrainError> {
     let checkpoint = Checkpoint::load(path)?;
-    let found = match checkpoint.config.architecture {
-        Architecture::EdgeConv(_) => "generator",
-        Architecture::Classifier(_) => "classifier",
-        Architecture::Encoder(_) => "encoder",
-    };
-    if found == kind {
-        return Ok(checkpoint);
+    match network(&checkpoint.config.architecture) {
+        Some(network) => Ok((network, checkpoint)),
+        None => {
+            let problem = format!("is a checkpoint of another kind, but the configuration names it as {kind}");
+            Err(TrainError::Config { file: path.display().to_string(), problem })
+        }
     }
-    let problem = format!("is a checkpoint of a {found}, but the configuration names it as {kind}");
-    Err(TrainError::Config { file: path.display().to_string(), problem })
 }
