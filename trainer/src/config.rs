@@ -20,6 +20,9 @@ pub struct Config {
     pub preset: Option<String>,
     /// The network itself, as in a checkpoint's config.json, instead of a preset.
     pub network: Option<Architecture>,
+    /// Checkpoint whose weights the run begins with; a relative path starts at the configuration's folder. Residual
+    /// convolutions that it lacks begin as zeros, so that a deeper network begins as the same function.
+    pub start: Option<PathBuf>,
     /// Data set: `fashion-mnist`.
     pub data: String,
     /// Seed of weights, order and noise.
@@ -248,8 +251,11 @@ pub fn load(path: &Path, set: &[String]) -> Result<Config, TrainError> {
     }
     let mut config: Config = table.try_into().map_err(|e: toml::de::Error| error(&file, e.to_string()))?;
     check(&config).map_err(|problem| error(&file, problem))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if let Some(start) = &mut config.start {
+        *start = folder.join(&start);
+    }
     if let Some(drift) = &mut config.drift {
-        let folder = path.parent().unwrap_or(Path::new("."));
         for path in drift.encoders.iter_mut().chain(&mut drift.judge) {
             *path = folder.join(&path);
         }

@@ -79,7 +79,10 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
 ) -> Result<(), TrainError> {
     let directory = Directory(options.out.clone());
     let architecture = task.architecture();
-    let initial = Checkpoint::random(CheckpointConfig::new(architecture.clone()), config.seed);
+    let mut initial = Checkpoint::random(CheckpointConfig::new(architecture.clone()), config.seed);
+    if let Some(start) = &config.start {
+        begin_with(&mut initial, start)?;
+    }
     let mut network = import(task.network(device), &initial);
     let settings = &config.optimizer;
     let decays = settings.ema.all();
@@ -156,6 +159,22 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
         }
     }
     log.finish(&format!("{}: done", directory.checkpoint().display()));
+    Ok(())
+}
+
+/// Takes the weights of another checkpoint over; see `Config::start`.
+fn begin_with(initial: &mut Checkpoint, start: &Path) -> Result<(), TrainError> {
+    let mut other = Checkpoint::load(start)?;
+    for (name, tensor) in &mut initial.tensors {
+        match other.tensors.remove(name) {
+            Some(known) if known.shape == tensor.shape => *tensor = known,
+            None if name.contains(".residual.") => tensor.data.fill(0.0),
+            _ => {
+                let problem = format!("has no parameter {name} of shape {:?}, but `start` names it", tensor.shape);
+                return Err(TrainError::Config { file: start.display().to_string(), problem });
+            }
+        }
+    }
     Ok(())
 }
 
