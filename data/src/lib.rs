@@ -1,14 +1,25 @@
 //! Data sets: pictures with labels.
 
-mod fashion_mnist;
 mod grid;
 mod idx;
+mod mnist;
+mod remote;
 
 use std::path::PathBuf;
 
-pub use fashion_mnist::{FASHION_MNIST_CLASSES, Split, fashion_mnist};
 pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
+pub use mnist::{FASHION_MNIST_CLASSES, MNIST_CLASSES, fashion_mnist, mnist};
+pub use remote::{Remote, remotes};
+
+/// Which part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// For training.
+    Train,
+    /// For measuring.
+    Test,
+}
 
 /// Pictures with labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +57,14 @@ impl Images {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// It is nowhere.
-    #[error(
-        "{name} is not here; looked in {looked_in}. Install the package dataset-fashion-mnist (apt), or put the four \
-         files of the data set (.gz or unpacked) into a folder and name it in the variable DRIFTLET_DATA"
-    )]
+    #[error("{name} is not here; looked in {looked_in}. {remedy}")]
     NotFound {
         /// The data set's file.
         name: String,
         /// Folders, in the order of looking.
         looked_in: String,
+        /// What to do.
+        remedy: String,
     },
     /// The operating system refused.
     #[error("cannot read {}: {source}", path.display())]
