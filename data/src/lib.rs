@@ -1,5 +1,6 @@
 //! Data sets: pictures with labels.
 
+mod cifar10;
 mod grid;
 mod idx;
 mod mnist;
@@ -7,6 +8,7 @@ mod remote;
 
 use std::path::PathBuf;
 
+pub use cifar10::{CIFAR10_CLASSES, cifar10};
 pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
 pub use mnist::{FASHION_MNIST_CLASSES, MNIST_CLASSES, fashion_mnist, mnist};
