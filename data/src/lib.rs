@@ -1,6 +1,8 @@
 //! Data sets: pictures with labels.
 
+mod augment;
 mod cifar10;
+mod folder;
 mod grid;
 mod idx;
 mod mnist;
@@ -8,7 +10,9 @@ mod remote;
 
 use std::path::PathBuf;
 
+pub use augment::{Filter, flip, random_resized_crop};
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
+pub use folder::{FolderOptions, image_folder};
 pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
 pub use mnist::{FASHION_MNIST_CLASSES, MNIST_CLASSES, fashion_mnist, mnist};
@@ -75,6 +79,14 @@ pub enum DataError {
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
+    },
+    /// An argument is out of its range.
+    #[error("{name}: {problem}")]
+    Option {
+        /// The argument.
+        name: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: String,
     },
     /// The file is not what its name says.
     #[error("{file}: {problem}")]
