@@ -1,10 +1,12 @@
 //! Data sets: pictures with labels.
 
+mod array;
 mod augment;
 mod cifar10;
 mod folder;
 mod grid;
 mod idx;
+mod latents;
 mod mnist;
 mod remote;
 
@@ -15,6 +17,7 @@ pub use cifar10::{CIFAR10_CLASSES, cifar10};
 pub use folder::{FolderOptions, image_folder};
 pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
+pub use latents::{Latents, Layout, latents};
 pub use mnist::{FASHION_MNIST_CLASSES, MNIST_CLASSES, fashion_mnist, mnist};
 pub use remote::{Remote, remotes};
 
