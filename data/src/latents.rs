@@ -35,8 +35,8 @@ pub enum Layout {
 /// Reads cached latents and their labels.
 ///
 /// `path` is a `.safetensors` file with the tensors `latents` (f32, f16 or bf16, four dimensions) and `labels`
-/// (integers, one dimension), a folder with `latents.npy` (float32 or float16) and `labels.npy`, or an `.npy` file of latents with
-/// `labels.npy` beside it.
+/// (integers, one dimension), a folder with `latents.npy` (float32 or float16) and `labels.npy`, or an `.npy` file of
+/// latents with `labels.npy` beside it.
 ///
 /// `layout` says which dimension is which. Without it the metadata `layout` of the safetensors file (`nhwc` or `nchw`)
 /// does. Without both, two equal neighbours in the shape are taken for height and width: `[n, 4, 32, 32]` is

@@ -3,6 +3,8 @@
 mod array;
 mod augment;
 mod cifar10;
+#[cfg(feature = "download")]
+mod download;
 mod folder;
 mod grid;
 mod idx;
@@ -14,6 +16,8 @@ use std::path::PathBuf;
 
 pub use augment::{Filter, flip, random_resized_crop};
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
+#[cfg(feature = "download")]
+pub use download::fetch;
 pub use folder::{FolderOptions, image_folder};
 pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
@@ -74,6 +78,18 @@ pub enum DataError {
         looked_in: String,
         /// What to do.
         remedy: String,
+    },
+    /// No address sent the right bytes.
+    #[error("cannot download {name}: {problem}. Download {url} by hand into {}", into.display())]
+    Download {
+        /// The file.
+        name: String,
+        /// What each address did.
+        problem: String,
+        /// The best address.
+        url: String,
+        /// The folder that lacks it.
+        into: PathBuf,
     },
     /// The operating system refused.
     #[error("cannot read {}: {source}", path.display())]

@@ -121,13 +121,22 @@ pub(crate) fn obtain<const N: usize>(
     }
     let wanted: Vec<Remote> =
         remotes(set).into_iter().filter(|r| files.iter().any(|file| r.name.trim_end_matches(".gz") == file)).collect();
+    let folder = directory.map_or_else(|| Path::new("data-cache").join(set), PathBuf::from);
+    #[cfg(feature = "download")]
+    if directory.is_none() {
+        for remote in &wanted {
+            crate::fetch(remote, &folder, &|_, _| ())?;
+        }
+        if let Some(paths) = together(std::slice::from_ref(&folder), &files) {
+            return Ok(paths);
+        }
+    }
     let urls: Vec<&str> = wanted.iter().filter_map(|r| r.urls.first()).map(String::as_str).collect();
     let package = if set == "fashion-mnist" {
         "Install the package dataset-fashion-mnist (apt), or download"
     } else {
         "Download"
     };
-    let folder = directory.map_or_else(|| Path::new("data-cache").join(set), PathBuf::from);
     Err(DataError::NotFound {
         name: format!("{set} ({})", files.join(", ")),
         looked_in: places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
@@ -137,4 +146,40 @@ pub(crate) fn obtain<const N: usize>(
             folder.display()
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_public_file_can_be_verified() {
+        for (set, files) in [("fashion-mnist", 4), ("mnist", 4), ("cifar-10", 1), ("unknown", 0)] {
+            let remotes = remotes(set);
+            assert_eq!(remotes.len(), files, "{set}");
+            for remote in remotes {
+                assert!(remote.sha256.len() == 64 && remote.sha256.bytes().all(|b| b.is_ascii_hexdigit()));
+                assert!(remote.bytes > 0 && !remote.urls.is_empty());
+                assert!(remote.urls.iter().all(|url| url.starts_with("https://") && url.ends_with(&remote.name)));
+            }
+        }
+    }
+
+    #[test]
+    fn mnist_is_only_looked_for_in_its_own_folders() {
+        assert!(places("mnist", None).iter().all(|place| place.ends_with("mnist")));
+        let all = places("fashion-mnist", None);
+        assert!(all.ends_with(&["data-cache/fashion-mnist".into(), "data-cache".into()]), "{all:?}");
+        assert!(all.contains(&"/usr/share/datasets/fashion-mnist".into()), "{all:?}");
+        assert_eq!(places("mnist", Some(Path::new("x"))), [PathBuf::from("x")]);
+    }
+
+    #[test]
+    fn what_is_nowhere_can_be_fetched_by_hand() {
+        let files = ["train-images-idx3-ubyte".into()];
+        let error = obtain("mnist", Some(Path::new("/nonexistent")), files).err();
+        let text = error.map(|e| e.to_string()).unwrap_or_default();
+        let wanted = "mnist/train-images-idx3-ubyte.gz into /nonexistent;";
+        assert!(text.contains(wanted) && !text.contains("labels"), "{text}");
+    }
 }
