@@ -167,6 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_that_was_turned_is_turned_back() -> Outcome {
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("a/turned.jpg");
+        fs::create_dir(directory.path().join("a"))?;
+        let halves = RgbImage::from_fn(16, 16, |x, _| Rgb(if x < 8 { [255, 0, 0] } else { [0, 0, 255] }));
+        halves.save(&file)?;
+        // Exif with one entry: orientation 6, "turn right".
+        let exif = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let jpeg = fs::read(&file)?;
+        fs::write(&file, [&jpeg[..2], exif, &jpeg[2..]].concat())?;
+        let (images, _) = image_folder(directory.path(), OPTIONS)?;
+        let (top, bottom) = images.pixels.split_at(24);
+        assert!(top.chunks(3).all(|p| p[0] > p[2]) && bottom.chunks(3).all(|p| p[0] < p[2]), "{:?}", images.pixels);
+        Ok(())
+    }
+
+    #[test]
     fn what_is_wrong_is_named() -> Outcome {
         let directory = tempfile::tempdir()?;
         let at = |name: &str| directory.path().join(name);

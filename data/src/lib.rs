@@ -1,4 +1,7 @@
 //! Data sets: pictures with labels.
+//!
+//! Public ones ([`fashion_mnist`], [`mnist`], [`cifar10`]), one's own ([`image_folder`]), and latents of an autoencoder
+//! ([`latents`]). With the feature `download`, public files that are nowhere are downloaded and verified.
 
 mod array;
 mod augment;
