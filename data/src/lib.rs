@@ -1,14 +1,41 @@
 //! Data sets: pictures with labels.
+//!
+//! Public ones ([`fashion_mnist`], [`mnist`], [`cifar10`]), one's own ([`image_folder`]), and latents of an autoencoder
+//! ([`latents`]). With the feature `download`, public files that are nowhere are downloaded and verified.
 
-mod fashion_mnist;
+mod array;
+mod augment;
+mod cifar10;
+#[cfg(feature = "download")]
+mod download;
+mod folder;
 mod grid;
 mod idx;
+mod latents;
+mod mnist;
+mod remote;
 
 use std::path::PathBuf;
 
-pub use fashion_mnist::{FASHION_MNIST_CLASSES, Split, fashion_mnist};
+pub use augment::{Filter, flip, random_resized_crop};
+pub use cifar10::{CIFAR10_CLASSES, cifar10};
+#[cfg(feature = "download")]
+pub use download::fetch;
+pub use folder::{FolderOptions, image_folder};
 pub use grid::grid_png;
 pub use idx::{read_idx_images, read_idx_labels};
+pub use latents::{Latents, Layout, latents};
+pub use mnist::{FASHION_MNIST_CLASSES, MNIST_CLASSES, fashion_mnist, mnist};
+pub use remote::{Remote, remotes};
+
+/// Which part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// For training.
+    Train,
+    /// For measuring.
+    Test,
+}
 
 /// Pictures with labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +73,26 @@ impl Images {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// It is nowhere.
-    #[error(
-        "{name} is not here; looked in {looked_in}. Install the package dataset-fashion-mnist (apt), or put the four \
-         files of the data set (.gz or unpacked) into a folder and name it in the variable DRIFTLET_DATA"
-    )]
+    #[error("{name} is not here; looked in {looked_in}. {remedy}")]
     NotFound {
         /// The data set's file.
         name: String,
         /// Folders, in the order of looking.
         looked_in: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// No address sent the right bytes.
+    #[error("cannot download {name}: {problem}. Download {url} by hand into {}", into.display())]
+    Download {
+        /// The file.
+        name: String,
+        /// What each address did.
+        problem: String,
+        /// The best address.
+        url: String,
+        /// The folder that lacks it.
+        into: PathBuf,
     },
     /// The operating system refused.
     #[error("cannot read {}: {source}", path.display())]
@@ -63,6 +101,14 @@ pub enum DataError {
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
+    },
+    /// An argument is out of its range.
+    #[error("{name}: {problem}")]
+    Option {
+        /// The argument.
+        name: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: String,
     },
     /// The file is not what its name says.
     #[error("{file}: {problem}")]
