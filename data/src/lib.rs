@@ -14,6 +14,7 @@ mod idx;
 mod latents;
 mod mnist;
 mod remote;
+mod toys;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub use idx::{read_idx_images, read_idx_labels};
 pub use latents::{Latents, Layout, latents};
 pub use mnist::{FASHION_MNIST_CLASSES, MNIST_CLASSES, fashion_mnist, mnist};
 pub use remote::{Remote, remotes};
+pub use toys::Toy;
 
 /// Which part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The TOML file of a run.
 
+mod data;
 mod feature;
+mod field;
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use driftlet_checkpoint::Architecture;
 
 use crate::TrainError;
-use crate::drift::{Field, Kernel, Normalization, TEMPERATURES};
+pub use data::{Data, Folder, Latents, Order};
 pub use feature::{Feature, Statistic};
+pub use field::Field;
 
 /// What to train. Unknown fields are errors, so that a misspelt one is not silently left at its default.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -23,8 +26,8 @@ pub struct Config {
     /// Checkpoint whose weights the run begins with; a relative path starts at the configuration's folder. Residual
     /// convolutions that it lacks begin as zeros, so that a deeper network begins as the same function.
     pub start: Option<PathBuf>,
-    /// Data set: `fashion-mnist`.
-    pub data: String,
+    /// Data set: a name, `{ folder = .. }`, `{ latents = .. }`.
+    pub data: Data,
     /// Seed of weights, order and noise.
     #[serde(default)]
     pub seed: u64,
@@ -34,8 +37,13 @@ pub struct Config {
     pub optimizer: Optimizer,
     #[serde(default)]
     pub log: Log,
+    /// The drifting field; the paper's if left out.
+    #[serde(default)]
+    pub field: Field,
     /// For a generator.
     pub drift: Option<Drift>,
+    /// For points in the plane.
+    pub toy: Option<Toy>,
     /// For an encoder.
     pub encoder: Option<Encoder>,
     /// For a classifier.
@@ -130,17 +138,6 @@ pub struct Drift {
     /// and drift norms are then means over a part.
     #[serde(default = "one")]
     pub accumulate: usize,
-    #[serde(default = "temperatures")]
-    pub temperatures: Vec<f64>,
-    #[serde(default)]
-    pub kernel: Kernel,
-    #[serde(default)]
-    pub normalization: Normalization,
-    /// Floor of the product of softmaxes; 0 for low-dimensional data.
-    #[serde(default = "affinity_floor")]
-    pub affinity_floor: f64,
-    /// Temperatures that start higher.
-    pub annealing: Option<Annealing>,
     /// Guidance strengths are drawn from `[1, last knot]` with density `a^-power`.
     #[serde(default = "guidance_power")]
     pub guidance_power: f64,
@@ -165,25 +162,37 @@ pub struct Drift {
     pub judge: Option<PathBuf>,
 }
 
-/// Temperatures are multiplied by a factor that falls geometrically from `start` to 1 (arXiv 2603.09936).
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+/// Points in the plane.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Annealing {
-    pub start: f64,
-    pub steps: u64,
+pub struct Toy {
+    /// Generated points per step (G).
+    pub generated: usize,
+    /// Real points per step (P).
+    pub positives: usize,
+    /// Where generators start; each gets a run of its own.
+    pub starts: Vec<Start>,
 }
 
-impl Drift {
-    /// The drifting field of a step.
-    pub fn field(&self, step: u64) -> Field {
-        let factor = self
-            .annealing
-            .map_or(1.0, |Annealing { start, steps }| start.powf(1.0 - (step as f64 / steps as f64).min(1.0)));
-        Field {
-            temperatures: self.temperatures.iter().map(|t| t * factor).collect(),
-            kernel: self.kernel,
-            normalization: self.normalization,
-            affinity_floor: self.affinity_floor,
+/// Where a toy's generated points lie at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// Around the middle of the data.
+    Middle,
+    /// Far from all data.
+    Far,
+    /// All at one point of the data.
+    Collapsed,
+}
+
+impl Start {
+    /// Its name, as in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Middle => "middle",
+            Self::Far => "far",
+            Self::Collapsed => "collapsed",
         }
     }
 }
@@ -193,6 +202,9 @@ impl Drift {
 #[serde(deny_unknown_fields)]
 pub struct Encoder {
     pub batch: usize,
+    /// How pictures are varied.
+    #[serde(default)]
+    pub augment: Augment,
     /// Chance that a patch is set to zero.
     pub mask: f64,
     /// Steps at the end that also train the classifier head.
@@ -206,14 +218,22 @@ pub struct Encoder {
 #[serde(deny_unknown_fields)]
 pub struct Classifier {
     pub batch: usize,
+    /// How pictures are varied.
+    #[serde(default)]
+    pub augment: Augment,
 }
 
-fn temperatures() -> Vec<f64> {
-    TEMPERATURES.to_vec()
-}
-
-fn affinity_floor() -> f64 {
-    Field::default().affinity_floor
+/// How the pictures of a batch are varied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Augment {
+    /// Not at all.
+    None,
+    /// All shifted alike by up to two pixels, and flipped half the time.
+    #[default]
+    Shift,
+    /// Each cropped at random to a fifth or more of its area, resized, and flipped half the time.
+    Crop,
 }
 
 fn one() -> usize {
@@ -252,8 +272,9 @@ pub fn load(path: &Path, set: &[String]) -> Result<Config, TrainError> {
     let mut config: Config = table.try_into().map_err(|e: toml::de::Error| error(&file, e.to_string()))?;
     check(&config).map_err(|problem| error(&file, problem))?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    if let Some(start) = &mut config.start {
-        *start = folder.join(&start);
+    let data = config.data.paths();
+    for path in config.start.iter_mut().chain(data) {
+        *path = folder.join(&path);
     }
     if let Some(drift) = &mut config.drift {
         for path in drift.encoders.iter_mut().chain(&mut drift.judge) {
@@ -285,7 +306,8 @@ fn check(config: &Config) -> Result<(), String> {
     let Config { optimizer, log, .. } = config;
     let ensure = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(problem.to_owned()) };
     ensure(config.steps > 0, "steps must be at least 1")?;
-    ensure(config.data == "fashion-mnist", "data must be \"fashion-mnist\"")?;
+    config.data.check()?;
+    config.field.check()?;
     ensure(log.every > 0 && log.review_every > 0 && log.checkpoint_every > 0, "log: intervals must be at least 1")?;
     ensure(optimizer.learning_rate > 0.0, "optimizer.learning_rate must be positive")?;
     ensure(optimizer.clip_norm > 0.0, "optimizer.clip_norm must be positive")?;
@@ -306,17 +328,16 @@ fn check(config: &Config) -> Result<(), String> {
         ensure(drift.negatives <= drift.global_queue, "drift.global_queue must hold drift.negatives")?;
         ensure(drift.pushed >= 1, "drift.pushed must be at least 1")?;
         ensure(!drift.features.is_empty(), "drift.features must name at least one feature")?;
-        ensure(!drift.temperatures.is_empty(), "drift.temperatures must not be empty")?;
-        ensure(drift.temperatures.iter().all(|&t| t > 0.0), "drift.temperatures must be positive")?;
         ensure(drift.guidance_power > 1.0, "drift.guidance_power must be above 1")?;
         let encoded = drift.features.iter().any(|f| f.encoded());
         ensure(!encoded || !drift.encoders.is_empty(), "drift.encoders must name a checkpoint: a feature needs it")?;
         ensure(drift.accumulate >= 1, "drift.accumulate must be at least 1")?;
         ensure(drift.classes != Some(0), "drift.classes must be at least 1")?;
-        ensure(drift.affinity_floor >= 0.0, "drift.affinity_floor must not be negative")?;
-        if let Some(Annealing { start, steps }) = drift.annealing {
-            ensure(start > 0.0 && steps > 0, "drift.annealing: start and steps must be positive")?;
-        }
+    }
+    if let Some(toy) = &config.toy {
+        ensure(toy.generated >= 2, "toy.generated must be at least 2: points repel each other")?;
+        ensure(toy.positives >= 1, "toy.positives must be at least 1")?;
+        ensure(!toy.starts.is_empty(), "toy.starts must name at least one start")?;
     }
     if let Some(encoder) = &config.encoder {
         ensure(encoder.batch >= 1, "encoder.batch must be at least 1")?;

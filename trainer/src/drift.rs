@@ -126,23 +126,29 @@ pub fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, options:
     let [groups, samples, dims] = generated.dims();
     let device = generated.device();
     let [_, positives, _] = targets.positives.dims();
-    let ones = |n| Tensor::<B, 2>::ones([groups, n], &device);
-    let (all, weights) = match &targets.negatives {
-        Some((negatives, weights)) => (
-            Tensor::cat(vec![generated.clone(), negatives.clone(), targets.positives.clone()], 1),
-            Tensor::cat(vec![ones(samples), weights.clone(), ones(positives)], 1),
-        ),
-        None => (Tensor::cat(vec![generated.clone(), targets.positives.clone()], 1), ones(samples + positives)),
-    };
+    let mut all = vec![generated.clone(), targets.positives.clone()];
+    let mut weights = None;
+    if let Some((negatives, given)) = &targets.negatives {
+        all.insert(1, negatives.clone());
+        let own = Tensor::ones([groups, samples], &device);
+        weights = Some(Tensor::cat(vec![own, given.clone()], 1).unsqueeze_dim::<3>(1));
+    }
+    let all = Tensor::cat(all, 1);
     let count = all.dims()[1];
     let repelling = count - positives;
-    let weights: Tensor<B, 3> = weights.unsqueeze_dim(1);
 
     let distance = distances(generated.clone(), all.clone());
     let mean = |t: Tensor<B, 3>| t.mean().into_scalar().elem::<f64>();
-    let scale = mean(distance.clone() * weights.clone()) / mean(weights.clone());
+    let scale = match &weights {
+        Some(weights) => {
+            let weights = Tensor::cat(vec![weights.clone(), Tensor::ones([groups, 1, positives], &device)], 2);
+            mean(distance.clone() * weights.clone()) / mean(weights)
+        }
+        None => mean(distance.clone()),
+    };
     let unit = (scale / (dims as f64).sqrt()).max(SCALE_FLOOR);
-    let (generated, all) = (generated.div_scalar(unit), all.div_scalar(unit));
+    let all = all.div_scalar(unit);
+    let (repelled, attracting) = (all.clone().narrow(1, 0, repelling), all.narrow(1, repelling, positives));
     let own = Tensor::<B, 2>::eye(samples, &device).mul_scalar(SELF_DISTANCE);
     let own = Tensor::cat(vec![own, Tensor::zeros([samples, count - samples], &device)], 1);
     let distance = distance.div_scalar(scale.max(SCALE_FLOOR)) + own.unsqueeze_dim(0);
@@ -154,14 +160,16 @@ pub fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, options:
     let mut field = Tensor::zeros([groups, samples, dims], &device);
     let mut raw = Vec::with_capacity(options.temperatures.len());
     for &temperature in &options.temperatures {
-        let affinity = affinity(distance.clone().div_scalar(-temperature), options) * weights.clone();
-        let away = affinity.clone().narrow(2, 0, repelling);
-        let towards = affinity.narrow(2, repelling, positives);
-        // Each side is weighted with the mass of the other: equal distributions cancel exactly.
-        let coefficients =
-            Tensor::cat(vec![-(away.clone() * towards.clone().sum_dim(2)), towards * away.sum_dim(2)], 2);
-        let pull = coefficients.clone().matmul(all.clone());
-        let drift = pull - coefficients.sum_dim(2) * generated.clone();
+        let affinity = affinity(distance.clone().div_scalar(-temperature), options);
+        let towards = affinity.clone().narrow(2, repelling, positives);
+        let mut away = affinity.narrow(2, 0, repelling);
+        if let Some(weights) = &weights {
+            away = away * weights.clone();
+        }
+        // Each side is weighted with the mass of the other: equal distributions cancel exactly. The coefficients of all
+        // targets then sum to zero, so that the sample's own position drops out.
+        let (pull, push) = (towards.clone().matmul(attracting.clone()), away.clone().matmul(repelled.clone()));
+        let drift = pull * away.sum_dim(2) - push * towards.sum_dim(2);
         let norm = mean(drift.clone().powi_scalar(2));
         field = field + drift.div_scalar(norm.max(DRIFT_FLOOR).sqrt());
         raw.push(norm);

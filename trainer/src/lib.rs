@@ -7,8 +7,10 @@
 //! A run's directory holds `config.toml` (what was asked for), `log.jsonl`, `samples/*.png`, `checkpoint/` (the averaged
 //! weights, ready to quantize) and `state.safetensors` (everything that `resume` needs).
 
+mod ahead;
 mod backend;
 mod config;
+mod dataset;
 pub mod drift;
 mod error;
 mod infer;

@@ -4,12 +4,14 @@ mod classifier;
 mod dit;
 mod edge_conv;
 mod encoder;
+mod mlp;
 mod resnet_mae;
 
 pub use classifier::{Classifier, ConvLayer};
 pub use dit::Dit;
 pub use edge_conv::{EdgeConv, Stage};
 pub use encoder::Encoder;
+pub use mlp::Mlp;
 pub use resnet_mae::ResnetMae;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ pub enum Architecture {
     EdgeConv(EdgeConv),
     /// The paper's generator, a transformer.
     Dit(Dit),
+    /// Generator of points in the plane.
+    Mlp(Mlp),
     /// Small classifier whose features metrics are computed on.
     Classifier(Classifier),
     /// Frozen encoder that the drifting loss is computed on.
@@ -49,6 +53,7 @@ impl Architecture {
         match self {
             Self::EdgeConv(net) => Some(net.interface()),
             Self::Dit(net) => Some(net.interface()),
+            Self::Mlp(net) => Some(net.interface()),
             Self::Classifier(_) | Self::Encoder(_) | Self::ResnetMae(_) => None,
         }
     }
@@ -56,7 +61,7 @@ impl Architecture {
     /// Height, width and channels of the pictures that an encoder or classifier looks at; `None` for generators.
     pub fn input_shape(&self) -> Option<[usize; 3]> {
         match self {
-            Self::EdgeConv(_) | Self::Dit(_) => None,
+            Self::EdgeConv(_) | Self::Dit(_) | Self::Mlp(_) => None,
             Self::Classifier(net) => Some([net.height, net.width, net.channels]),
             Self::Encoder(net) => Some([net.height, net.width, net.channels]),
             Self::ResnetMae(net) => Some([net.height, net.width, net.channels]),
@@ -83,6 +88,7 @@ impl Architecture {
             "mae-640-pixel",
             "mae-28",
             "mae-32",
+            "toy",
         ]
     }
 
@@ -92,6 +98,7 @@ impl Architecture {
             "micro" => Self::EdgeConv(EdgeConv::micro()),
             "nano" => Self::EdgeConv(EdgeConv::nano()),
             "fashion-classifier" => Self::Classifier(Classifier::fashion()),
+            "toy" => Self::Mlp(Mlp::toy()),
             "fashion-encoder" => Self::Encoder(Encoder::fashion()),
             _ => return Dit::preset(name).map(Self::Dit).or_else(|| ResnetMae::preset(name).map(Self::ResnetMae)),
         })
@@ -105,6 +112,7 @@ impl Architecture {
             Self::Classifier(net) => net.parameters(),
             Self::Encoder(net) => net.parameters(),
             Self::Dit(net) => net.parameters(),
+            Self::Mlp(net) => net.parameters(),
             Self::ResnetMae(net) => net.parameters(),
         }
     }
@@ -119,6 +127,7 @@ impl Architecture {
             Self::Classifier(net) => net.validate(),
             Self::Encoder(net) => net.validate(),
             Self::Dit(net) => net.validate(),
+            Self::Mlp(net) => net.validate(),
             Self::ResnetMae(net) => net.validate(),
         }
     }
@@ -128,6 +137,7 @@ impl Architecture {
         match self {
             Self::Dit(net) => net.initial(name, shape),
             Self::ResnetMae(_) => ResnetMae::initial(name, shape),
+            Self::Mlp(_) => Mlp::initial(name, shape),
             Self::EdgeConv(_) | Self::Classifier(_) | Self::Encoder(_) => Initial::plain(name, shape),
         }
     }
@@ -139,6 +149,7 @@ impl Architecture {
             Self::Classifier(net) => net.classes,
             Self::Encoder(net) => net.classes,
             Self::Dit(net) => net.classes,
+            Self::Mlp(_) => 1,
             Self::ResnetMae(net) => net.classes,
         }
     }

@@ -8,6 +8,7 @@ mod encoder;
 mod feature_encoder;
 mod generator;
 mod layers;
+mod mlp;
 mod resnet_mae;
 mod weights;
 
@@ -17,5 +18,6 @@ pub use edge_conv::{EdgeConv, between_knots, one_hot};
 pub use encoder::{Encoder, FeatureMap};
 pub use feature_encoder::{FeatureEncoder, NamedMap};
 pub use generator::{Generator, Inputs};
+pub use mlp::Mlp;
 pub use resnet_mae::ResnetMae;
 pub use weights::{average, export, import};

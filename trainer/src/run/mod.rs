@@ -1,5 +1,6 @@
 //! The loop that every task shares: optimizer, average, log, checkpoints, interruption.
 
+mod events;
 mod gradient;
 mod log;
 mod state;
@@ -34,6 +35,11 @@ pub trait Task<B: AutodiffBackend> {
 
     /// Its architecture.
     fn architecture(&self) -> Architecture;
+
+    /// Its weights before the first step.
+    fn initial(&self, seed: u64) -> Checkpoint {
+        Checkpoint::random(CheckpointConfig::new(self.architecture()), seed)
+    }
 
     /// It, with zero weights.
     fn network(&self, device: &B::Device) -> Self::Network;
@@ -79,7 +85,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
 ) -> Result<(), TrainError> {
     let directory = Directory(options.out.clone());
     let architecture = task.architecture();
-    let mut initial = Checkpoint::random(CheckpointConfig::new(architecture.clone()), config.seed);
+    let mut initial = task.initial(config.seed);
     if let Some(start) = &config.start {
         begin_with(&mut initial, start)?;
     }
@@ -107,7 +113,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     directory.write(&directory.0.join("config.toml"), text.as_bytes())?;
 
     let interrupted = interruption();
-    let mut log = Log::open(&directory.0.join("log.jsonl"), start, config.steps)?;
+    let mut log = Log::open(&directory.0, start, config.steps)?;
     let mut since_log = (Instant::now(), 0usize);
     for step in start + 1..=config.steps {
         let Gradient { loss: value, mut gradients, mut figures, samples } = gradient(task, &network, step);
@@ -143,6 +149,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
             let review = task.review(&averages[0])?;
             if let Some(grid) = review.grid {
                 directory.write(&directory.0.join(format!("samples/step-{step:06}.png")), &grid)?;
+                log.picture(step, &grid)?;
             }
             log.line(step, review.figures)?;
             since_log = (Instant::now(), 0);
@@ -223,7 +230,7 @@ fn save<B: Backend>(
     step: u64,
 ) -> Result<(), TrainError> {
     let mut checkpoint = CheckpointConfig::new(architecture.clone());
-    checkpoint.data.clone_from(&config.data);
+    checkpoint.data = config.data.name();
     checkpoint.class_names = class_names.iter().map(|name| name.to_string()).collect();
     checkpoint.training = json!({ "steps": step, "seed": config.seed, "config": config });
     let tensors = export(average, architecture);
@@ -238,6 +245,11 @@ fn learning_rate(config: &Config, step: u64) -> f64 {
     let settings = &config.optimizer;
     let share = |part: u64, whole: u64| if whole == 0 { 1.0 } else { (part as f64 / whole as f64).min(1.0) };
     settings.learning_rate * share(step, settings.warmup_steps) * share(config.steps - step + 1, settings.decay_steps)
+}
+
+/// Replaces a file as a whole.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    write_atomic(path, bytes).map_err(|source| TrainError::Write { path: path.into(), source })
 }
 
 /// A run's files.
@@ -258,7 +270,7 @@ impl Directory {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-        write_atomic(path, bytes).map_err(|source| TrainError::Write { path: path.into(), source })
+        write(path, bytes)
     }
 
     fn error(&self, problem: &str) -> TrainError {

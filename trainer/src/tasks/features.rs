@@ -5,6 +5,7 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::config::{Feature, Statistic};
+use crate::dataset::Samples;
 use crate::networks::{FeatureEncoder, FeatureMap};
 
 /// What the loss looks at, and with which encoders.
@@ -117,17 +118,13 @@ struct Cached {
 }
 
 impl Cache {
-    /// Computes the features of `count` pictures; `pictures` makes those of some indices.
-    pub fn new<B: Backend>(
-        extractor: &Extractor<B>,
-        count: usize,
-        pictures: impl Fn(&[usize]) -> Tensor<B, 4>,
-    ) -> Self {
-        eprintln!("computing the features of {count} real pictures, once");
-        let indices: Vec<usize> = (0..count).collect();
+    /// Computes the features of a data set.
+    pub fn new<B: Backend>(extractor: &Extractor<B>, samples: &Samples, device: &B::Device) -> Self {
+        let count = samples.len();
+        eprintln!("computing the features of {count} real samples, once");
         let mut cached: Vec<Cached> = Vec::new();
-        for part in indices.chunks(500) {
-            for (i, tensor) in extractor.extract(pictures(part)).into_iter().enumerate() {
+        for part in samples.parts() {
+            for (i, tensor) in extractor.extract(samples.tensor(&part, device)).into_iter().enumerate() {
                 let [_, locations, dims] = tensor.dims();
                 if i == cached.len() {
                     cached.push(Cached { locations, dims, data: Vec::with_capacity(count * locations * dims) });
@@ -139,12 +136,13 @@ impl Cache {
         Self { features: cached }
     }
 
-    /// Every feature `[indices, locations, dims]` of pictures.
-    pub fn gather<B: Backend>(&self, indices: &[usize], device: &B::Device) -> Vec<Tensor<B, 3>> {
+    /// Every feature `[indices, locations, dims]` of some samples.
+    pub fn gather(&self, indices: &[usize]) -> Vec<TensorData> {
         let gather = |Cached { locations, dims, data }: &Cached| {
             let len = locations * dims;
-            let gathered: Vec<f32> = indices.iter().flat_map(|&i| &data[i * len..][..len]).copied().collect();
-            Tensor::from_data(TensorData::new(gathered, [indices.len(), *locations, *dims]), device)
+            let mut gathered = Vec::with_capacity(indices.len() * len);
+            indices.iter().for_each(|&i| gathered.extend_from_slice(&data[i * len..][..len]));
+            TensorData::new(gathered, [indices.len(), *locations, *dims])
         };
         self.features.iter().map(gather).collect()
     }

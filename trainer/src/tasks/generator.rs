@@ -4,17 +4,19 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use driftlet_checkpoint::{Architecture, Interface};
-use driftlet_data::{Images, grid_png};
+use driftlet_data::grid_png;
 use rand::Rng;
 use rand::seq::index;
 use serde_json::{Map, json};
 
+use super::companion;
 use super::features::{Cache, Extractor, grouped};
 use super::judge::Judge;
 use super::queues::Queues;
-use super::{companion, pictures};
 use crate::TrainError;
+use crate::ahead::Ahead;
 use crate::config;
+use crate::dataset::{Dataset, channels_first};
 use crate::drift::{Targets, drift_loss};
 use crate::networks::{FeatureEncoder, Generator as Network, Inputs, import};
 use crate::order::rng;
@@ -25,16 +27,39 @@ pub struct Generator<B: AutodiffBackend> {
     architecture: Architecture,
     interface: Interface,
     settings: config::Drift,
+    field: config::Field,
     review_samples: usize,
     seed: u64,
-    train: Images,
-    queues: Queues,
-    /// For generated pictures, through which gradients flow, and for real ones.
-    generated: Extractor<B>,
-    real: Extractor<B::InnerBackend>,
-    cache: Option<Cache>,
+    parts: usize,
+    encoders: Extractor<B>,
+    /// The real samples of a step's part, drawn while the part before trains.
+    real: Ahead<(u64, usize), Real>,
+    /// Encoders for real samples whose features are not cached.
+    fresh: Extractor<B::InnerBackend>,
     judge: Option<Judge<B::InnerBackend>>,
     device: B::Device,
+}
+
+/// The real side of a part of a step.
+struct Real {
+    /// One after another: each is a group.
+    classes: Vec<usize>,
+    positives: Side,
+    /// Empty without guidance.
+    negatives: Side,
+}
+
+/// Samples of one kind, group by group.
+struct Side {
+    per_group: usize,
+    data: SideData,
+}
+
+enum SideData {
+    /// Every feature, `[samples, locations, dims]`.
+    Features(Vec<TensorData>),
+    /// The samples themselves, `[samples, height, width, channels]`.
+    Samples(Vec<f32>),
 }
 
 impl<B: AutodiffBackend> Generator<B> {
@@ -44,62 +69,85 @@ impl<B: AutodiffBackend> Generator<B> {
         interface: Interface,
         config: &config::Config,
         settings: config::Drift,
-        train: Images,
-        test: &Images,
+        data: &Dataset,
         device: &B::Device,
     ) -> Result<Self, TrainError> {
+        let train = data.train.clone();
         let mut encoders = Vec::new();
         for path in &settings.encoders {
-            let checkpoint = companion(path, "an encoder", |a| FeatureEncoder::<B>::new(a, device))?;
-            encoders.push(import(checkpoint.0, &checkpoint.1).no_grad());
+            let (network, checkpoint) = companion(path, "an encoder", |a| FeatureEncoder::<B>::new(a, device))?;
+            encoders.push(import(network, &checkpoint).no_grad());
         }
-        let judge = settings.judge.as_ref().map(|path| Judge::new(path, test, device)).transpose()?;
+        let judge = settings.judge.as_ref().map(|path| Judge::new(path, &data.test, device)).transpose()?;
         let features = settings.features.clone();
-        let real = Extractor { features: features.clone(), encoders: encoders.iter().map(|e| e.valid()).collect() };
-        let generated = Extractor { features, encoders };
-        let cache = settings.cache.then(|| Cache::new(&real, train.len(), |part| pictures(&train, part, device)));
-        let queues =
-            Queues::new(architecture.classes(), settings.class_queue, settings.global_queue, config.seed, train.len());
+        let fresh = Extractor { features: features.clone(), encoders: encoders.iter().map(|e| e.valid()).collect() };
+        let encoders = Extractor { features, encoders };
+        let cache = settings.cache.then(|| Cache::new(&fresh, &train, device));
+
+        let all = architecture.classes();
+        let (count, seed) = (settings.classes.unwrap_or(all).min(all), config.seed);
+        let part_len = count.div_ceil(settings.accumulate);
+        let mut queues = Queues::new(all, settings.class_queue, settings.global_queue, seed, train.len());
+        let (positives, negatives, pushed) = (settings.positives, settings.negatives, settings.pushed as u64);
+        let real = Ahead::new(move |(step, part): (u64, usize)| {
+            let classes = match count < all {
+                true => index::sample(&mut rng(seed, 4, step), all, count).into_vec(),
+                false => (0..all).collect(),
+            };
+            let classes = classes.chunks(part_len).nth(part).unwrap_or_default().to_vec();
+            queues.fill(step * pushed, positives, &train.labels);
+            let mut rng = rng(seed, 7, step * count as u64 + part as u64);
+            let side = |per_group, indices: Vec<usize>| {
+                let data = match &cache {
+                    Some(cache) => SideData::Features(cache.gather(&indices)),
+                    None => SideData::Samples(train.gather(&indices)),
+                };
+                Side { per_group, data }
+            };
+            let of_class = |&class: &usize| queues.of_class(class, positives, &mut rng).collect::<Vec<_>>();
+            let positives = side(positives, classes.iter().flat_map(of_class).collect());
+            let of_all = |_: &usize| queues.of_all(negatives, &mut rng).collect::<Vec<_>>();
+            let negatives: Vec<usize> = classes.iter().flat_map(of_all).collect();
+            let negatives = side(negatives.len() / classes.len(), negatives);
+            Real { classes, positives, negatives }
+        });
         Ok(Self {
             architecture,
             interface,
             settings,
+            field: config.field.clone(),
             review_samples: config.log.review_samples,
-            seed: config.seed,
-            train,
-            queues,
-            generated,
+            seed,
+            parts: count.div_ceil(part_len),
+            encoders,
             real,
-            cache,
+            fresh,
             judge,
             device: device.clone(),
         })
     }
 
-    /// Features `[groups * locations, samples, dims]` of real pictures that are given group by group.
-    fn features_of_real(&self, indices: &[usize], samples: usize) -> Vec<Tensor<B::InnerBackend, 3>> {
-        let features = match &self.cache {
-            Some(cache) => cache.gather(indices, &self.device),
-            None => self.real.extract(pictures(&self.train, indices, &self.device)),
+    /// Features `[groups * locations, samples, dims]` of real samples.
+    fn features(&self, side: Side) -> Vec<Tensor<B::InnerBackend, 3>> {
+        let features = match side.data {
+            _ if side.per_group == 0 => Vec::new(),
+            SideData::Features(features) => {
+                features.into_iter().map(|feature| Tensor::from_data(feature, &self.device)).collect()
+            }
+            SideData::Samples(samples) => {
+                self.fresh.extract(channels_first(samples, self.interface.shape, &self.device))
+            }
         };
-        features.into_iter().map(|feature| grouped(feature, samples)).collect()
+        features.into_iter().map(|feature| grouped(feature, side.per_group)).collect()
     }
 
-    /// The classes of a step, part by part: all in order, or some at random.
-    fn classes(&self, step: u64, part: usize) -> Vec<usize> {
-        let all = self.architecture.classes();
-        let chosen = match self.settings.classes {
-            Some(count) if count < all => index::sample(&mut rng(self.seed, 4, step), all, count).into_vec(),
-            _ => (0..all).collect(),
+    /// The real samples of a part, while those of the next one are being drawn.
+    fn real(&mut self, step: u64, part: usize) -> Real {
+        let next = if part + 1 < self.parts { (step, part + 1) } else { (step + 1, 0) };
+        let Some(real) = self.real.get((step, part), next) else {
+            unreachable!("the thread lives as long as its samples are wanted")
         };
-        let size = chosen.len().div_ceil(self.parts());
-        chosen.chunks(size).nth(part).unwrap_or_default().to_vec()
-    }
-
-    fn parts(&self) -> usize {
-        let classes = self.settings.classes.unwrap_or(usize::MAX).min(self.architecture.classes());
-        let size = classes.div_ceil(self.settings.accumulate);
-        classes.div_ceil(size)
+        real
     }
 }
 
@@ -116,16 +164,14 @@ impl<B: AutodiffBackend> Task<B> for Generator<B> {
     }
 
     fn parts(&self) -> usize {
-        Generator::parts(self)
+        self.parts
     }
 
     fn loss(&mut self, network: &Network<B>, step: u64, part: usize) -> StepLoss<B> {
-        let parts = self.parts();
-        let mut rng = rng(self.seed, 2, step * parts as u64 + part as u64);
-        let classes = self.classes(step, part);
-        let settings = &self.settings;
-        let (generated, groups) = (settings.generated, classes.len());
-        self.queues.fill(step * settings.pushed as u64, settings.positives, &self.train.labels);
+        let Real { classes, positives, negatives } = self.real(step, part);
+        let mut rng = rng(self.seed, 2, step * self.parts as u64 + part as u64);
+        let (settings, groups) = (&self.settings, classes.len());
+        let generated = settings.generated;
 
         let (_, strongest) = self.interface.guidance;
         let strengths: Vec<f32> =
@@ -140,33 +186,22 @@ impl<B: AutodiffBackend> Task<B> for Generator<B> {
         );
         let images = network.forward(&self.architecture, &inputs, &self.device);
 
-        let positives: Vec<usize> = classes
-            .iter()
-            .flat_map(|&class| self.queues.of_class(class, settings.positives, &mut rng).collect::<Vec<_>>())
-            .collect();
-        let negatives: Vec<usize> =
-            (0..groups).flat_map(|_| self.queues.of_all(settings.negatives, &mut rng).collect::<Vec<_>>()).collect();
-        let per_class = negatives.len() / groups;
+        let per_group = negatives.per_group;
         let weights: Vec<f32> =
-            strengths.iter().map(|a| (a - 1.0) * (generated as f32 - 1.0) / (per_class as f32).max(1.0)).collect();
-
-        let field = settings.field(step);
+            strengths.iter().map(|a| (a - 1.0) * (generated as f32 - 1.0) / (per_group as f32).max(1.0)).collect();
+        let field = self.field.at(step);
         let mut total: Option<Tensor<B, 1>> = None;
         let mut raw_drift = vec![0.0; field.temperatures.len()];
-        let features = self.generated.extract(images);
+        let features = self.encoders.extract(images);
         let feature_count = features.len();
-        let mut positives = self.features_of_real(&positives, settings.positives).into_iter();
-        let mut negatives = match per_class {
-            0 => Vec::new(),
-            _ => self.features_of_real(&negatives, per_class),
-        }
-        .into_iter();
+        let (mut positives, mut negatives) =
+            (self.features(positives).into_iter(), self.features(negatives).into_iter());
         for feature in features {
             let [_, locations, _] = feature.dims();
             let Some(positives) = positives.next() else { unreachable!("the same features of both") };
             let negatives = negatives.next().map(|negatives| {
-                let rows = weights.iter().flat_map(|&w| std::iter::repeat_n(w, locations * per_class)).collect();
-                let weights = TensorData::new::<f32, _>(rows, [groups * locations, per_class]);
+                let rows = weights.iter().flat_map(|&w| std::iter::repeat_n(w, locations * per_group)).collect();
+                let weights = TensorData::new::<f32, _>(rows, [groups * locations, per_group]);
                 (negatives, Tensor::from_data(weights, &self.device))
             });
             let drift = drift_loss(grouped(feature, generated), &Targets { positives, negatives }, &field);

@@ -5,11 +5,11 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use driftlet_checkpoint::Architecture;
-use driftlet_data::Images;
 use driftlet_metrics::{MetricsError, Statistics, frechet_distance};
 
-use super::{companion, pictures};
+use super::companion;
 use crate::TrainError;
+use crate::dataset::Samples;
 use crate::networks::{Classifier, import};
 
 /// A trained classifier with what it sees in the test split.
@@ -29,14 +29,13 @@ pub struct Verdict {
 
 impl<B: Backend> Judge<B> {
     /// Reads a classifier's checkpoint, and looks at the test split.
-    pub fn new(path: &Path, test: &Images, device: &B::Device) -> Result<Self, TrainError> {
+    pub fn new(path: &Path, test: &Samples, device: &B::Device) -> Result<Self, TrainError> {
         let (network, checkpoint) = companion(path, "a classifier", |architecture| match architecture {
             Architecture::Classifier(net) => Some(Classifier::<B>::new(net, device)),
             _ => None,
         })?;
         let network = import(network, &checkpoint);
-        let indices: Vec<usize> = (0..test.len()).collect();
-        let seen = indices.chunks(500).map(|part| network.features(pictures(test, part, device)));
+        let seen = test.parts().map(|part| network.features(test.tensor(&part, device)));
         let (data, dim) = rows(Tensor::cat(seen.collect(), 0));
         let test = Statistics::of(&data, dim).map_err(|e| problem(path, &e))?;
         Ok(Self { network, test, path: path.into() })

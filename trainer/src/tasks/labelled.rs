@@ -1,30 +1,33 @@
 //! Batches of labelled pictures, for encoders and classifiers.
 
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Int, Tensor};
-use driftlet_data::Images;
+use burn::tensor::{Int, Tensor, TensorData};
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::{labels, pictures};
+use crate::ahead::Ahead;
+use crate::config::Augment;
+use crate::dataset::{Dataset, Samples, channels_first};
 use crate::order::{Order, rng};
 
 /// A data set that is walked through in random order, epoch after epoch.
 pub struct Labelled<D> {
-    train: Images,
-    /// Pictures to judge by.
-    pub test: Images,
-    /// Pictures per batch.
+    /// Samples to judge by.
+    pub test: Samples,
+    /// Samples per batch.
     pub batch: usize,
     /// Where tensors live.
     pub device: D,
+    shape: [usize; 3],
+    augment: Augment,
     seed: u64,
-    order: Order,
+    /// Numbers and classes of the batch of a step.
+    batches: Ahead<u64, (Vec<f32>, Vec<i64>)>,
 }
 
 /// What a step sees.
 pub struct Batch<B: AutodiffBackend> {
-    /// `[n, channels, height, width]` in `[-1, 1]`.
+    /// `[n, channels, height, width]`; pixels in `[-1, 1]`.
     pub images: Tensor<B, 4>,
     /// `[n]`.
     pub labels: Tensor<B, 1, Int>,
@@ -34,19 +37,37 @@ pub struct Batch<B: AutodiffBackend> {
 
 impl<D> Labelled<D> {
     /// Batches of a seed.
-    pub fn new(train: Images, test: Images, batch: usize, seed: u64, device: D) -> Self {
-        let order = Order::new(seed, train.len());
-        Self { train, test, batch, device, seed, order }
+    pub fn new(data: &Dataset, batch: usize, augment: Augment, seed: u64, device: D) -> Self {
+        let (train, test) = (data.train.clone(), data.test.clone());
+        let mut order = Order::new(seed, train.len());
+        let shape = train.shape;
+        let batches = Ahead::new(move |step: u64| {
+            let first = (step - 1) * batch as u64;
+            let indices: Vec<usize> = (first..first + batch as u64).map(|k| order.at(k)).collect();
+            let numbers = match augment {
+                Augment::Crop => {
+                    let mut rng = rng(seed, 6, step);
+                    indices.iter().flat_map(|&i| train.cropped(i, &mut rng)).collect()
+                }
+                Augment::None | Augment::Shift => train.gather(&indices),
+            };
+            (numbers, indices.iter().map(|&i| train.labels[i].into()).collect())
+        });
+        Self { test, batch, device, shape, augment, seed, batches }
     }
 
-    /// The batch of a step, counted from 1: a function of the seed and the step. All its pictures are shifted alike by up
-    /// to two pixels, and flipped half the time.
+    /// The batch of a step, counted from 1: a function of the seed and the step.
     pub fn draw<B: AutodiffBackend<Device = D>>(&mut self, step: u64) -> Batch<B> {
-        let first = (step - 1) * self.batch as u64;
-        let indices: Vec<usize> = (first..first + self.batch as u64).map(|k| self.order.at(k)).collect();
+        let Some((numbers, labels)) = self.batches.get(step, step + 1) else {
+            unreachable!("the thread lives as long as its batches are wanted")
+        };
         let mut rng = rng(self.seed, 1, step);
-        let images = varied(pictures::<B>(&self.train, &indices, &self.device), &mut rng);
-        Batch { images, labels: labels(&self.train, &indices, &self.device), rng }
+        let mut images = channels_first::<B>(numbers, self.shape, &self.device);
+        if self.augment == Augment::Shift {
+            images = varied(images, &mut rng);
+        }
+        let labels = Tensor::from_data(TensorData::new(labels, [self.batch]), &self.device);
+        Batch { images, labels, rng }
     }
 }
 

@@ -7,13 +7,14 @@ mod generator;
 mod judge;
 mod labelled;
 mod queues;
+mod toy;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
+use burn::tensor::{ElementConversion, Int, Tensor};
 use driftlet_checkpoint::{Architecture, Checkpoint};
-use driftlet_data::{FASHION_MNIST_CLASSES, Images, Split, fashion_mnist};
 
 use crate::config::Config;
+use crate::dataset::{self, Dataset, Samples};
 use crate::run::run as run_task;
 use crate::{TrainError, TrainOptions};
 use labelled::Labelled;
@@ -29,12 +30,34 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
             Architecture::preset(name).ok_or_else(|| error(known()))?
         }
     };
-    let missing = |section: &str| error(format!("section [{section}] is missing; this network needs it"));
-    let (train, test) = (fashion_mnist(None, Split::Train)?, fashion_mnist(None, Split::Test)?);
-    let names = &FASHION_MNIST_CLASSES;
+    let missing = |section: &str| error(format!("section [{section}] is missing; this network and data need it"));
+    match (&architecture, config.data.toy()) {
+        (Architecture::Mlp(net), Some(distribution)) => {
+            let settings = config.toy.as_ref().ok_or_else(|| missing("toy"))?;
+            if net.outputs != 2 {
+                return Err(error(format!("network.outputs is {}; points in the plane have 2", net.outputs)));
+            }
+            return toy::run::<B>(net, distribution, settings, config, options, device);
+        }
+        (Architecture::Mlp(_), None) => return Err(error("data: points need a distribution in the plane".into())),
+        (_, Some(_)) => return Err(error("data: a distribution in the plane needs preset `toy`".into())),
+        _ => {}
+    }
+    let data = dataset::load(&config.data)?;
+    let wanted = architecture.interface().map(|i| i.shape).or_else(|| architecture.input_shape());
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != data.train.shape) {
+        let text = format!("samples have shape {:?}, the network {wanted:?}", data.train.shape);
+        return Err(error(format!("data: {text}; choose another preset, or give a section [network]")));
+    }
+    check_labels(&data, architecture.classes()).map_err(error)?;
+    let names: Vec<&str> = match data.class_names.len() == architecture.classes() {
+        true => data.class_names.iter().map(String::as_str).collect(),
+        false => Vec::new(),
+    };
+    let names = names.as_slice();
     if let Some(interface) = architecture.interface() {
         let drift = config.drift.clone().ok_or_else(|| missing("drift"))?;
-        let mut task = generator::Generator::<B>::new(architecture, interface, config, drift, train, &test, device)?;
+        let mut task = generator::Generator::<B>::new(architecture, interface, config, drift, &data, device)?;
         return run_task(&mut task, config, names, options, device);
     }
     let patch = match &architecture {
@@ -42,16 +65,18 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
         Architecture::ResnetMae(net) => Some(net.input_patch * net.mask_patch),
         _ => None,
     };
+    let (seed, on) = (config.seed, device.clone());
+    let labelled = |data: &Dataset, batch, augment| Labelled::new(data, batch, augment, seed, on);
     match (architecture, patch) {
         (architecture, Some(patch)) => {
             let settings = config.encoder.clone().ok_or_else(|| missing("encoder"))?;
-            let data = Labelled::new(train, test, settings.batch, config.seed, device.clone());
+            let data = labelled(&data, settings.batch, settings.augment);
             let mut task = encoder::Encoder { architecture, patch, settings, steps: config.steps, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
         (Architecture::Classifier(net), None) => {
             let settings = config.classifier.clone().ok_or_else(|| missing("classifier"))?;
-            let data = Labelled::new(train, test, settings.batch, config.seed, device.clone());
+            let data = labelled(&data, settings.batch, settings.augment);
             let mut task = classifier::Classifier { net, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
@@ -59,19 +84,21 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
     }
 }
 
-/// Pictures of a data set as `[n, channels, height, width]` in `[-1, 1]`.
-fn pictures<B: Backend>(images: &Images, indices: &[usize], device: &B::Device) -> Tensor<B, 4> {
-    let len = images.image_len();
-    let data: Vec<f32> =
-        indices.iter().flat_map(|&i| &images.pixels[i * len..][..len]).map(|&p| f32::from(p) / 127.5 - 1.0).collect();
-    let shape = [indices.len(), images.height, images.width, images.channels];
-    Tensor::<B, 4>::from_data(TensorData::new(data, shape), device).permute([0, 3, 1, 2])
-}
-
-/// Labels of a data set.
-fn labels<B: Backend>(images: &Images, indices: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
-    let data: Vec<i64> = indices.iter().map(|&i| images.labels[i].into()).collect();
-    Tensor::from_data(TensorData::new(data, [indices.len()]), device)
+/// Every class must have samples, and every label a class.
+fn check_labels(data: &Dataset, classes: usize) -> Result<(), String> {
+    let mut counts = vec![0u64; classes];
+    for &label in data.train.labels.iter().chain(data.test.labels.iter()) {
+        match counts.get_mut(label as usize) {
+            Some(count) => *count += 1,
+            None => {
+                return Err(format!("data: label {label}, but the network has {classes} classes; set its `classes`"));
+            }
+        }
+    }
+    match counts.iter().position(|&count| count == 0) {
+        Some(class) => Err(format!("data: class {class} has no samples, but the network has {classes} classes")),
+        None => Ok(()),
+    }
 }
 
 /// Mean cross-entropy of logits `[n, classes]`.
@@ -81,16 +108,12 @@ fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, labels: Tensor<B, 1, Int>) ->
 }
 
 /// Share of a data set that a network labels rightly.
-fn accuracy<B: Backend>(images: &Images, device: &B::Device, logits: impl Fn(Tensor<B, 4>) -> Tensor<B, 2>) -> f64 {
-    let indices: Vec<usize> = (0..images.len()).collect();
-    let right: i64 = indices
-        .chunks(500)
-        .map(|part| {
-            let predicted = logits(pictures(images, part, device)).argmax(1).flatten::<1>(0, 1);
-            predicted.equal(labels(images, part, device)).int().sum().into_scalar().elem::<i64>()
-        })
-        .sum();
-    right as f64 / images.len() as f64
+fn accuracy<B: Backend>(samples: &Samples, device: &B::Device, logits: impl Fn(Tensor<B, 4>) -> Tensor<B, 2>) -> f64 {
+    let right = |part: Vec<usize>| {
+        let predicted = logits(samples.tensor(&part, device)).argmax(1).flatten::<1>(0, 1);
+        predicted.equal(samples.classes(&part, device)).int().sum().into_scalar().elem::<i64>()
+    };
+    samples.parts().map(right).sum::<i64>() as f64 / samples.len() as f64
 }
 
 /// Reads a checkpoint that another network of the run needs, and makes its network; `kind` is for messages.

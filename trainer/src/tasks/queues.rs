@@ -52,10 +52,10 @@ impl Queues {
 
     /// Pushes samples until `total` were pushed since the beginning; called with the same totals, rings are the same.
     /// At first it goes on until every class has `least` samples.
-    pub fn fill(&mut self, total: u64, least: usize, labels: &[u8]) {
+    pub fn fill(&mut self, total: u64, least: usize, labels: &[u32]) {
         while self.pushed < total || self.classes.iter().any(|ring| ring.items.len() < least) {
             let index = self.order.at(self.pushed);
-            self.classes[usize::from(labels[index])].push(index as u32);
+            self.classes[labels[index] as usize].push(index as u32);
             self.global.push(index as u32);
             self.pushed += 1;
         }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn rings_hold_the_newest_and_repeat_after_a_gap() {
-        let labels: Vec<u8> = (0..1000).map(|i| (i % 3) as u8).collect();
+        let labels: Vec<u32> = (0..1000).map(|i| i % 3).collect();
         let filled = |totals: &[u64]| {
             let mut queues = Queues::new(3, 16, 40, 9, labels.len());
             totals.iter().for_each(|&total| queues.fill(total, 8, &labels));
@@ -89,7 +89,7 @@ mod tests {
         for class in 0..3 {
             let drawn: Vec<usize> = steady.of_class(class, 8, &mut rng(1, 2, 3)).collect();
             assert_eq!(drawn, jumped.of_class(class, 8, &mut rng(1, 2, 3)).collect::<Vec<_>>());
-            assert!(drawn.iter().all(|&i| usize::from(labels[i]) == class));
+            assert!(drawn.iter().all(|&i| labels[i] as usize == class));
             assert_eq!(drawn.len(), 8);
         }
         assert_eq!(steady.of_all(100, &mut rng(1, 2, 3)).count(), 40);
