@@ -20,7 +20,7 @@ mod config;
 mod error;
 mod random;
 
-pub use architecture::{Architecture, Classifier, ConvLayer, EdgeConv, Encoder, Stage};
+pub use architecture::{Architecture, Classifier, ConvLayer, ConvNextV2, EdgeConv, Encoder, Stage};
 pub use atomic::write_atomic;
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::Config;

@@ -1,10 +1,12 @@
 //! Networks by their hyperparameters.
 
 mod classifier;
+mod convnext_v2;
 mod edge_conv;
 mod encoder;
 
 pub use classifier::{Classifier, ConvLayer};
+pub use convnext_v2::ConvNextV2;
 pub use edge_conv::{EdgeConv, Stage};
 pub use encoder::Encoder;
 
@@ -20,12 +22,28 @@ pub enum Architecture {
     Classifier(Classifier),
     /// Frozen encoder that the drifting loss is computed on.
     Encoder(Encoder),
+    /// Pretrained encoder of natural pictures.
+    #[serde(rename = "convnext-v2")]
+    ConvNextV2(ConvNextV2),
 }
 
 impl Architecture {
     /// Names of the presets.
     pub fn presets() -> &'static [&'static str] {
-        &["micro", "nano", "fashion-classifier", "fashion-encoder"]
+        &[
+            "micro",
+            "nano",
+            "fashion-classifier",
+            "fashion-encoder",
+            "convnextv2-atto",
+            "convnextv2-femto",
+            "convnextv2-pico",
+            "convnextv2-nano",
+            "convnextv2-tiny",
+            "convnextv2-base",
+            "convnextv2-large",
+            "convnextv2-toy",
+        ]
     }
 
     /// A network by name.
@@ -35,7 +53,7 @@ impl Architecture {
             "nano" => Self::EdgeConv(EdgeConv::nano()),
             "fashion-classifier" => Self::Classifier(Classifier::fashion()),
             "fashion-encoder" => Self::Encoder(Encoder::fashion()),
-            _ => return None,
+            _ => return ConvNextV2::preset(name).map(Self::ConvNextV2),
         })
     }
 
@@ -46,6 +64,7 @@ impl Architecture {
             Self::EdgeConv(net) => net.parameters(),
             Self::Classifier(net) => net.parameters(),
             Self::Encoder(net) => net.parameters(),
+            Self::ConvNextV2(net) => net.parameters(),
         }
     }
 
@@ -58,6 +77,7 @@ impl Architecture {
             Self::EdgeConv(net) => net.validate(),
             Self::Classifier(net) => net.validate(),
             Self::Encoder(net) => net.validate(),
+            Self::ConvNextV2(net) => net.validate(),
         }
     }
 
@@ -67,6 +87,7 @@ impl Architecture {
             Self::EdgeConv(net) => net.classes,
             Self::Classifier(net) => net.classes,
             Self::Encoder(net) => net.classes,
+            Self::ConvNextV2(net) => net.classes,
         }
     }
 }

@@ -46,6 +46,9 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
             let mut task = classifier::Classifier { net, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
+        Architecture::ConvNextV2(_) => {
+            Err(error(format!("preset: {} is not trained here; its weights are imported", config.preset)))
+        }
     }
 }
 
@@ -90,6 +93,7 @@ fn companion(path: &std::path::Path, kind: &str) -> Result<Checkpoint, TrainErro
         Architecture::EdgeConv(_) => "generator",
         Architecture::Classifier(_) => "classifier",
         Architecture::Encoder(_) => "encoder",
+        Architecture::ConvNextV2(_) => "ConvNeXt-V2",
     };
     if found == kind {
         return Ok(checkpoint);
