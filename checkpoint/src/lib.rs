@@ -23,7 +23,9 @@ mod lazy;
 mod mapping;
 mod random;
 
-pub use architecture::{Architecture, Classifier, ConvLayer, Dit, EdgeConv, Encoder, Interface, Mlp, ResnetMae, Stage};
+pub use architecture::{
+    Architecture, Classifier, ConvLayer, ConvNextV2, Dit, EdgeConv, Encoder, Interface, Mlp, ResnetMae, Stage,
+};
 pub use atomic::{write_atomic, write_atomic_with};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::Config;

@@ -23,11 +23,15 @@ pub struct Arguments {
 
 /// Writes a checkpoint of random weights.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let architecture = Architecture::preset(&arguments.preset).with_context(|| {
-        format!("no preset is called `{}`; there are: {}", arguments.preset, Architecture::presets().join(", "))
-    })?;
+    let architecture = preset(&arguments.preset)?;
     let checkpoint = Checkpoint::random(Config::new(architecture), arguments.seed);
     checkpoint.save(&arguments.out)?;
     println!("{}: {} random weights", arguments.out.display(), weights(&checkpoint.config));
     Ok(())
+}
+
+/// A network by name.
+pub fn preset(name: &str) -> Result<Architecture> {
+    Architecture::preset(name)
+        .with_context(|| format!("no preset is called `{name}`; there are: {}", Architecture::presets().join(", ")))
 }

@@ -2,7 +2,8 @@
 //!
 //! One call, [`train`], reads a TOML file (see `configs/`), finds the data, and runs until the last step or an
 //! interruption; `resume` continues exactly where it stopped. [`drift`] is the method itself (Deng et al., "Generative
-//! Modeling via Drifting", arXiv 2602.04770), generic over Burn's backends.
+//! Modeling via Drifting", arXiv 2602.04770), generic over Burn's backends. [`import`] reads weights
+//! of other frameworks.
 //!
 //! A run's directory holds `config.toml` (what was asked for), `log.jsonl`, `samples/*.png`, `checkpoint/` (the averaged
 //! weights, ready to quantize) and `state.safetensors` (everything that `resume` needs).
@@ -13,6 +14,7 @@ mod config;
 mod dataset;
 pub mod drift;
 mod error;
+pub mod import;
 mod infer;
 pub mod networks;
 mod order;

@@ -1,6 +1,7 @@
 //! Networks by their hyperparameters.
 
 mod classifier;
+mod convnext_v2;
 mod dit;
 mod edge_conv;
 mod encoder;
@@ -8,6 +9,7 @@ mod mlp;
 mod resnet_mae;
 
 pub use classifier::{Classifier, ConvLayer};
+pub use convnext_v2::ConvNextV2;
 pub use dit::Dit;
 pub use edge_conv::{EdgeConv, Stage};
 pub use encoder::Encoder;
@@ -32,6 +34,9 @@ pub enum Architecture {
     Encoder(Encoder),
     /// The paper's encoder, a masked autoencoder.
     ResnetMae(ResnetMae),
+    /// Pretrained encoder of natural pictures.
+    #[serde(rename = "convnext-v2")]
+    ConvNextV2(ConvNextV2),
 }
 
 /// What a generator takes for one picture, and what it gives.
@@ -54,7 +59,7 @@ impl Architecture {
             Self::EdgeConv(net) => Some(net.interface()),
             Self::Dit(net) => Some(net.interface()),
             Self::Mlp(net) => Some(net.interface()),
-            Self::Classifier(_) | Self::Encoder(_) | Self::ResnetMae(_) => None,
+            Self::Classifier(_) | Self::Encoder(_) | Self::ResnetMae(_) | Self::ConvNextV2(_) => None,
         }
     }
 
@@ -65,6 +70,7 @@ impl Architecture {
             Self::Classifier(net) => Some([net.height, net.width, net.channels]),
             Self::Encoder(net) => Some([net.height, net.width, net.channels]),
             Self::ResnetMae(net) => Some([net.height, net.width, net.channels]),
+            Self::ConvNextV2(net) => Some([net.height, net.width, net.channels]),
         }
     }
 
@@ -88,6 +94,14 @@ impl Architecture {
             "mae-640-pixel",
             "mae-28",
             "mae-32",
+            "convnextv2-atto",
+            "convnextv2-femto",
+            "convnextv2-pico",
+            "convnextv2-nano",
+            "convnextv2-tiny",
+            "convnextv2-base",
+            "convnextv2-large",
+            "convnextv2-toy",
             "toy",
         ]
     }
@@ -100,7 +114,11 @@ impl Architecture {
             "fashion-classifier" => Self::Classifier(Classifier::fashion()),
             "toy" => Self::Mlp(Mlp::toy()),
             "fashion-encoder" => Self::Encoder(Encoder::fashion()),
-            _ => return Dit::preset(name).map(Self::Dit).or_else(|| ResnetMae::preset(name).map(Self::ResnetMae)),
+            _ => {
+                return (Dit::preset(name).map(Self::Dit))
+                    .or_else(|| ResnetMae::preset(name).map(Self::ResnetMae))
+                    .or_else(|| ConvNextV2::preset(name).map(Self::ConvNextV2));
+            }
         })
     }
 
@@ -114,6 +132,7 @@ impl Architecture {
             Self::Dit(net) => net.parameters(),
             Self::Mlp(net) => net.parameters(),
             Self::ResnetMae(net) => net.parameters(),
+            Self::ConvNextV2(net) => net.parameters(),
         }
     }
 
@@ -129,6 +148,7 @@ impl Architecture {
             Self::Dit(net) => net.validate(),
             Self::Mlp(net) => net.validate(),
             Self::ResnetMae(net) => net.validate(),
+            Self::ConvNextV2(net) => net.validate(),
         }
     }
 
@@ -138,6 +158,7 @@ impl Architecture {
             Self::Dit(net) => net.initial(name, shape),
             Self::ResnetMae(_) => ResnetMae::initial(name, shape),
             Self::Mlp(_) => Mlp::initial(name, shape),
+            Self::ConvNextV2(_) => ConvNextV2::initial(name, shape),
             Self::EdgeConv(_) | Self::Classifier(_) | Self::Encoder(_) => Initial::plain(name, shape),
         }
     }
@@ -151,6 +172,7 @@ impl Architecture {
             Self::Dit(net) => net.classes,
             Self::Mlp(_) => 1,
             Self::ResnetMae(net) => net.classes,
+            Self::ConvNextV2(net) => net.classes,
         }
     }
 }

@@ -14,6 +14,7 @@ pub fn lower(checkpoint: &Checkpoint) -> Result<Graph, QuantizeError> {
         Architecture::EdgeConv(architecture) => edge_conv::lower(architecture, checkpoint),
         Architecture::Classifier(architecture) => classifier::lower(architecture, checkpoint),
         Architecture::Encoder(_) | Architecture::ResnetMae(_) => Err(QuantizeError::Unsupported("encoder")),
+        Architecture::ConvNextV2(_) => Err(QuantizeError::Unsupported("ConvNeXt-V2 encoder")),
         Architecture::Mlp(_) => Err(QuantizeError::Unsupported("mlp")),
         Architecture::Dit(_) => Err(QuantizeError::Unsupported("transformer")),
     }

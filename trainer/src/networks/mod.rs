@@ -2,6 +2,7 @@
 //! visiting a module gives its parameters in that order.
 
 mod classifier;
+mod convnext_v2;
 mod dit;
 mod edge_conv;
 mod encoder;
@@ -13,6 +14,7 @@ mod resnet_mae;
 mod weights;
 
 pub use classifier::Classifier;
+pub use convnext_v2::ConvNextV2;
 pub use dit::Dit;
 pub use edge_conv::{EdgeConv, between_knots, one_hot};
 pub use encoder::{Encoder, FeatureMap};

@@ -55,7 +55,8 @@ impl<B: AutodiffBackend> Task<B> for Encoder<B::Device> {
         let shape = [self.data.batch, height, width];
         let masked = mask::<B>(shape, self.patch, self.settings.mask, &mut rng, &self.data.device);
         let seen = images.clone() * (masked.clone().neg() + 1.0);
-        let error = network.reconstruct(seen) - images.clone();
+        let Some(reconstructed) = network.reconstruct(seen) else { unreachable!("it has a decoder") };
+        let error = reconstructed - images.clone();
         let share = masked.clone().mean().clamp_min(1e-6);
         let reconstruction = (error.powi_scalar(2) * masked).mean() / share;
         let mut figures = Map::new();

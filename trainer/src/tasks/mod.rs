@@ -80,6 +80,9 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
             let mut task = classifier::Classifier { net, data };
             run_task::<B, _>(&mut task, config, names, options, device)
         }
+        (Architecture::ConvNextV2(_), None) => {
+            Err(error("preset: ConvNeXt-V2 is not trained here; import its weights with `driftlet import`".into()))
+        }
         (_, None) => unreachable!("generators have an interface"),
     }
 }
