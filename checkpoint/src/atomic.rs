@@ -46,6 +46,26 @@ pub fn write_atomic_with(path: &Path, write: impl FnOnce(&Path) -> io::Result<()
     written
 }
 
+/// Removes what killed processes have left half-written in a folder.
+///
+/// # Errors
+/// The system's; a folder that does not exist has no leftovers.
+pub fn remove_leftovers(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ mod random;
 pub use architecture::{
     Architecture, Classifier, ConvLayer, ConvNextV2, Dit, EdgeConv, Encoder, Interface, Mlp, ResnetMae, Stage,
 };
-pub use atomic::{write_atomic, write_atomic_with};
+pub use atomic::{remove_leftovers, write_atomic, write_atomic_with};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::Config;
 pub use error::CheckpointError;

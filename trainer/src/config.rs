@@ -33,6 +33,12 @@ pub struct Config {
     pub seed: u64,
     /// Optimizer steps.
     pub steps: u64,
+    /// Arithmetic of the networks; weights, losses and the optimizer are in f32 either way.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Keep fewer activations for the backward pass and compute them again: less memory, more time.
+    #[serde(default)]
+    pub checkpointing: bool,
     #[serde(default)]
     pub optimizer: Optimizer,
     #[serde(default)]
@@ -48,6 +54,16 @@ pub struct Config {
     pub encoder: Option<Encoder>,
     /// For a classifier.
     pub classifier: Option<Classifier>,
+}
+
+/// Arithmetic of the networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Where the backend has it; norms and softmaxes stay in f32.
+    Bf16,
 }
 
 /// AdamW (Loshchilov and Hutter, 2019) and what surrounds it.

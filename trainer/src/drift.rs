@@ -149,9 +149,9 @@ pub fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, options:
     let unit = (scale / (dims as f64).sqrt()).max(SCALE_FLOOR);
     let all = all.div_scalar(unit);
     let (repelled, attracting) = (all.clone().narrow(1, 0, repelling), all.narrow(1, repelling, positives));
-    let own = Tensor::<B, 2>::eye(samples, &device).mul_scalar(SELF_DISTANCE);
-    let own = Tensor::cat(vec![own, Tensor::zeros([samples, count - samples], &device)], 1);
-    let distance = distance.div_scalar(scale.max(SCALE_FLOOR)) + own.unsqueeze_dim(0);
+    let own = Tensor::<B, 2>::eye(samples, &device);
+    let own = Tensor::cat(vec![own, Tensor::zeros([samples, count - samples], &device)], 1).unsqueeze_dim::<3>(0);
+    let distance = distance.div_scalar(scale.max(SCALE_FLOOR)) + own.clone().mul_scalar(SELF_DISTANCE);
     let distance = match options.kernel {
         Kernel::Exponential => distance,
         Kernel::Gaussian => distance.powi_scalar(2),
@@ -160,7 +160,11 @@ pub fn drift<B: Backend>(generated: Tensor<B, 3>, targets: &Targets<B>, options:
     let mut field = Tensor::zeros([groups, samples, dims], &device);
     let mut raw = Vec::with_capacity(options.temperatures.len());
     for &temperature in &options.temperatures {
-        let affinity = affinity(distance.clone().div_scalar(-temperature), options);
+        let mut affinity = affinity(distance.clone().div_scalar(-temperature), options);
+        if options.normalization == Normalization::Sinkhorn {
+            // Even columns give the sample itself, which nothing else may claim, a share again.
+            affinity = affinity * own.clone().neg().add_scalar(1.0);
+        }
         let towards = affinity.clone().narrow(2, repelling, positives);
         let mut away = affinity.narrow(2, 0, repelling);
         if let Some(weights) = &weights {

@@ -31,7 +31,7 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The operating system refused.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}; what was saved before is whole, continue with --resume", path.display())]
     Write {
         /// The file.
         path: PathBuf,

@@ -22,6 +22,7 @@ learning_rate = 1e-3
 every = 1
 review_every = 2
 checkpoint_every = 2
+review_samples = 20
 
 [drift]
 generated = 3
@@ -79,6 +80,8 @@ fn a_resumed_run_is_the_unbroken_run() -> Outcome {
         Checkpoint::load(&broken.join("checkpoint"))?.tensors
     );
     assert!(whole.join("samples/step-000002.png").exists());
+    let events = fs::read_dir(&whole)?.filter_map(Result::ok).map(|entry| entry.file_name());
+    assert!(events.into_iter().any(|name| name.to_string_lossy().starts_with("events.out.tfevents")));
     Ok(())
 }
 
@@ -105,6 +108,71 @@ fn numbers_that_overflow_stop_the_run_and_keep_the_checkpoint() -> Outcome {
     let set = ["steps=50", "optimizer.learning_rate=1e30", "optimizer.warmup_steps=0", "log.checkpoint_every=1"];
     let error = run(&config, &out, false, &set).expect_err("an overflow");
     assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
+    Checkpoint::load(&out.join("checkpoint"))?;
+    Ok(())
+}
+
+/// Classes of a step worked off in parts, samples encoded anew, activations computed again: other ways to the same kind of
+/// step.
+#[test]
+fn other_ways_through_a_step_train_too() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let (plain, saving) = (directory.path().join("plain"), directory.path().join("saving"));
+    run(&config, &plain, false, &["steps=2"])?;
+    run(&config, &saving, false, &["steps=2", "checkpointing=true", "drift.cache=false"])?;
+    for ((_, a, norm_a), (_, b, norm_b)) in losses(&plain)?.into_iter().zip(losses(&saving)?) {
+        assert!((a - b).abs() < 1e-4 * a && (norm_a - norm_b).abs() < 1e-3 * norm_a, "{a} {b}, {norm_a} {norm_b}");
+    }
+    let parts = directory.path().join("parts");
+    run(&config, &parts, false, &["steps=2", "drift.classes=5", "drift.accumulate=2", "optimizer.ema=[0.9, 0.99]"])?;
+    assert!(losses(&parts)?.iter().all(|(_, loss, norm)| loss.is_finite() && *norm > 0.0));
+    assert_ne!(
+        Checkpoint::load(&parts.join("checkpoint"))?.tensors,
+        Checkpoint::load(&parts.join("checkpoint-ema-0.99"))?.tensors
+    );
+    Ok(())
+}
+
+/// Half precision changes the loss a little, and nothing but a little.
+#[test]
+fn half_precision_stays_close() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let (single, half) = (directory.path().join("single"), directory.path().join("half"));
+    run(&config, &single, false, &["steps=2"])?;
+    run(&config, &half, false, &["steps=2", "precision=bf16"])?;
+    for ((_, a, _), (_, b, _)) in losses(&single)?.into_iter().zip(losses(&half)?) {
+        assert!(a != b && (a - b).abs() < 0.05 * a, "{a} {b}");
+    }
+    Ok(())
+}
+
+/// The paper's networks at a small size.
+#[test]
+fn transformers_and_masked_autoencoders_train() -> Outcome {
+    const AUTOENCODER: &str = r#"
+preset = "mae-28"
+data = "fashion-mnist"
+steps = 2
+[log]
+every = 1
+[encoder]
+batch = 4
+augment = "crop"
+mask = 0.5
+fine_tune_steps = 1
+cross_entropy = 0.1
+"#;
+    let Some((directory, config)) = workshop(AUTOENCODER)? else { return Ok(()) };
+    run(&config, &directory.path().join("encoder"), false, &["network.base=8"]).expect_err("a preset and a network");
+    run(&config, &directory.path().join("encoder"), false, &[])?;
+    let transformer = GENERATOR.replace("\"nano\"", "\"dit-28\"").replace(
+        "features = [\"pixels4x4\", \"patches4x4\"]",
+        "features = [\"rms\", \"locations@2\", \"means\", \"deviations2x2\"]\nencoders = [\"encoder/checkpoint\"]\ncache = false",
+    );
+    fs::write(&config, transformer)?;
+    let out = directory.path().join("transformer");
+    run(&config, &out, false, &["steps=2", "drift.generated=2", "drift.classes=2", "log.review_samples=10"])?;
+    assert_eq!(losses(&out)?.len(), 2);
     Checkpoint::load(&out.join("checkpoint"))?;
     Ok(())
 }

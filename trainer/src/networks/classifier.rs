@@ -7,6 +7,7 @@ use burn::tensor::backend::Backend;
 use driftlet_checkpoint as checkpoint;
 
 use super::layers::{Conv, Linear};
+use super::precision::{like, single};
 
 /// See [`checkpoint::Classifier`].
 #[derive(Module, Debug)]
@@ -32,14 +33,15 @@ impl<B: Backend> Classifier<B> {
 
     /// Pictures `[n, channels, height, width]` in `[-1, 1]` to features `[n, c]`.
     pub fn features(&self, mut x: Tensor<B, 4>) -> Tensor<B, 2> {
+        x = like(x, self.head.dtype());
         for (layer, &stride) in self.layers.iter().zip(&self.strides) {
             x = relu(layer.forward(x, stride));
         }
-        x.mean_dim(3).mean_dim(2).flatten(1, 3)
+        single(x).mean_dim(3).mean_dim(2).flatten(1, 3)
     }
 
     /// Features `[n, c]` to logits `[n, classes]`.
     pub fn logits(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.head.forward(features)
+        single(self.head.forward(like(features, self.head.dtype())))
     }
 }

@@ -3,10 +3,11 @@
 use burn::module::Module;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use driftlet_checkpoint as checkpoint;
 
 use super::layers::{Linear, RmsNorm, SwiGlu, Table};
+use super::precision::{like, single};
 
 /// Weight of the guidance embedding in the condition.
 const GUIDANCE_WEIGHT: f64 = 0.02;
@@ -118,7 +119,7 @@ impl<B: Backend> Dit<B> {
         let angles = guidance.reshape([count, 1]) * frequencies;
         let waves = Tensor::cat(vec![angles.clone().cos(), angles.sin()], 1);
         let Guidance { linear1, linear2, norm } = &self.guidance;
-        let strength = norm.forward(linear2.forward(silu(linear1.forward(waves))));
+        let strength = norm.forward(linear2.forward(silu(linear1.forward(like(waves, linear1.dtype())))));
         condition + strength.mul_scalar(GUIDANCE_WEIGHT)
     }
 
@@ -127,7 +128,8 @@ impl<B: Backend> Dit<B> {
         let [n, height, width, channels] = noise.dims();
         let p = self.patch_size;
         let (rows, columns) = (height / p, width / p);
-        let patches = noise.reshape([n, rows, p, columns, p, channels]).permute([0, 1, 3, 2, 4, 5]);
+        let patches =
+            like(noise, self.patch.dtype()).reshape([n, rows, p, columns, p, channels]).permute([0, 1, 3, 2, 4, 5]);
         let patches = patches.reshape([n, rows * columns, p * p * channels]);
         let tokens = self.patch.of_tokens(patches) + self.position.rows().unsqueeze();
         let context = self.context.forward(condition.clone()).unsqueeze_dim::<3>(1);
@@ -135,10 +137,11 @@ impl<B: Backend> Dit<B> {
         let [_, in_context, _] = context.dims();
 
         let condition = silu(condition);
+        let dtype = condition.dtype();
         let mut x = Tensor::cat(vec![context, tokens], 1);
         let [_, len, dim] = x.dims();
         let heads = self.blocks.first().map_or(1, |block| block.attention.heads);
-        let rotation = Rotation::new(len, dim / heads, &x.device());
+        let rotation = Rotation::new(len, dim / heads, dtype, &x.device());
         for block in &self.blocks {
             x = block.forward(x, condition.clone(), &rotation);
         }
@@ -146,7 +149,7 @@ impl<B: Backend> Dit<B> {
         let parts = parts(self.last.modulation.forward(condition), 2);
         let x = self.out.of_tokens(modulated(self.last.norm.forward(x), &parts[0], &parts[1]));
         let x = x.reshape([n, rows, columns, p, p, channels]).permute([0, 1, 3, 2, 4, 5]);
-        x.reshape([n, height, width, channels])
+        single(x.reshape([n, height, width, channels]))
     }
 }
 
@@ -169,7 +172,8 @@ impl<B: Backend> Attention<B> {
         let query = rotation.apply(self.query_norm.forward(part(0)));
         let key = rotation.apply(self.key_norm.forward(part(1)));
         let scores = query.matmul(key.swap_dims(2, 3)).div_scalar((head as f64).sqrt());
-        let mixed = softmax(scores, 3).matmul(part(2));
+        let weights = like(softmax(single(scores), 3), rotation.cosines.dtype());
+        let mixed = weights.matmul(part(2));
         self.out.of_tokens(mixed.swap_dims(1, 2).reshape([n, tokens, dim]))
     }
 }
@@ -182,12 +186,12 @@ struct Rotation<B: Backend> {
 }
 
 impl<B: Backend> Rotation<B> {
-    fn new(tokens: usize, head: usize, device: &B::Device) -> Self {
+    fn new(tokens: usize, head: usize, dtype: DType, device: &B::Device) -> Self {
         let frequencies = wavelengths(head / 2);
         let angle = |i: usize| (i / head) as f64 * f64::from(frequencies[i % (head / 2)]);
         let table = |f: fn(f64) -> f64| {
             let data: Vec<f32> = (0..tokens * head).map(|i| f(angle(i)) as f32).collect();
-            Tensor::from_data(TensorData::new(data, [1, 1, tokens, head]), device)
+            like(Tensor::from_data(TensorData::new(data, [1, 1, tokens, head]), device), dtype)
         };
         Self { cosines: table(f64::cos), sines: table(f64::sin) }
     }

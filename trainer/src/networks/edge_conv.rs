@@ -9,6 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 use driftlet_checkpoint as checkpoint;
 
 use super::layers::{Conv, Linear, Table};
+use super::precision::{like, single};
 
 /// See [`checkpoint::EdgeConv`] for the equations.
 #[derive(Module, Debug)]
@@ -55,6 +56,8 @@ impl<B: Backend> EdgeConv<B> {
     pub fn forward(&self, noise: Tensor<B, 2>, class: Tensor<B, 2>, guidance: Tensor<B, 2>) -> Tensor<B, 4> {
         let [count, _] = noise.dims();
         let [height, width, channels] = self.base_shape;
+        let dtype = self.noise.dtype();
+        let (noise, class, guidance) = (like(noise, dtype), like(class, dtype), like(guidance, dtype));
         let h = relu(self.noise.forward(noise) + self.class.forward(class) + self.guidance.forward(guidance));
         let base = relu(self.base.forward(h)).reshape([count, height, width, channels]);
         let mut x = base.permute([0, 3, 1, 2]);
@@ -68,7 +71,7 @@ impl<B: Backend> EdgeConv<B> {
                 x = relu(x.clone() + residual.forward(x, 1));
             }
         }
-        tanh(self.out.forward(x, 1))
+        tanh(single(self.out.forward(x, 1)))
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::backend::Backend;
 use driftlet_checkpoint as checkpoint;
 
 use super::layers::{Conv, Linear};
+use super::precision::{like, single};
 
 /// A feature map `[n, channels, height, width]`.
 pub type FeatureMap<B> = Tensor<B, 4>;
@@ -58,7 +59,7 @@ impl<B: Backend> Encoder<B> {
 
     /// Pictures `[n, channels, height, width]` in `[-1, 1]` to the output map of each stage.
     pub fn maps(&self, images: Tensor<B, 4>) -> Vec<FeatureMap<B>> {
-        let mut x = relu(self.stem.forward(images, 2));
+        let mut x = relu(self.stem.forward(like(images, self.stem.dtype()), 2));
         let mut maps = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
             if let Some(down) = &stage.down {
@@ -67,14 +68,15 @@ impl<B: Backend> Encoder<B> {
             for block in &stage.blocks {
                 x = relu(x.clone() + block.conv2.forward(relu(block.conv1.forward(x, 1)), 1));
             }
-            maps.push(x.clone());
+            maps.push(single(x.clone()));
         }
         maps
     }
 
     /// Pictures to class logits `[n, classes]`.
     pub fn logits(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
-        self.head.forward(last(self.maps(images)).mean_dim(3).mean_dim(2).flatten(1, 3))
+        let means = last(self.maps(images)).mean_dim(3).mean_dim(2).flatten(1, 3);
+        single(self.head.forward(like(means, self.head.dtype())))
     }
 
     /// Pictures, some patches hidden, to all of them `[n, channels, height, width]`: each location of the last map gives
@@ -84,7 +86,7 @@ impl<B: Backend> Encoder<B> {
         let [n, width, h, w] = last.dims();
         let (p, c) = (self.patch, self.channels);
         let locations = last.permute([0, 2, 3, 1]).reshape([n * h * w, width]);
-        let patches = self.decoder.forward(locations).reshape([n, h, w, c, p, p]);
+        let patches = single(self.decoder.forward(like(locations, self.decoder.dtype()))).reshape([n, h, w, c, p, p]);
         patches.permute([0, 3, 1, 4, 2, 5]).reshape([n, c, h * p, w * p])
     }
 }

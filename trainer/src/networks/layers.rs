@@ -5,7 +5,9 @@ use burn::tensor::activation::silu;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
+
+use super::precision::{like, single};
 
 /// A square convolution with as much padding as keeps the size at stride 1.
 #[derive(Module, Debug)]
@@ -32,6 +34,11 @@ impl<B: Backend> Conv<B> {
         Self { bias: Some(zeros([outputs], device)), ..Self::plain(outputs, inputs, 1, device) }
     }
 
+    /// Precision of the weights.
+    pub fn dtype(&self) -> DType {
+        self.weight.val().dtype()
+    }
+
     /// `[n, in, h, w]` to `[n, out, h / stride, w / stride]`, rounded up.
     pub fn forward(&self, x: Tensor<B, 4>, stride: usize) -> Tensor<B, 4> {
         let [_, _, kernel, _] = self.weight.dims();
@@ -53,6 +60,11 @@ impl<B: Backend> Linear<B> {
     /// Zero weights.
     pub fn new(outputs: usize, inputs: usize, device: &B::Device) -> Self {
         Self { weight: zeros([outputs, inputs], device), bias: zeros([outputs], device) }
+    }
+
+    /// Precision of the weights.
+    pub fn dtype(&self) -> DType {
+        self.weight.val().dtype()
     }
 
     /// `[n, in]` to `[n, out]`.
@@ -105,10 +117,12 @@ impl<B: Backend> RmsNorm<B> {
         Self { weight: zeros([width], device) }
     }
 
-    /// `[.., width]`.
+    /// `[.., width]`; computed in single precision.
     pub fn forward<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
+        let dtype = x.dtype();
+        let x = single(x);
         let square = x.clone().powi_scalar(2).mean_dim(D - 1);
-        x / square.add_scalar(1e-6).sqrt() * self.weight.val().unsqueeze()
+        like(x / square.add_scalar(1e-6).sqrt() * single(self.weight.val()).unsqueeze(), dtype)
     }
 }
 
@@ -127,16 +141,18 @@ impl<B: Backend> GroupNorm<B> {
         Self { weight: zeros([channels], device), bias: zeros([channels], device) }
     }
 
-    /// `[n, channels, h, w]`.
+    /// `[n, channels, h, w]`; computed in single precision.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let dtype = x.dtype();
+        let x = single(x);
         let [n, channels, h, w] = x.dims();
         let groups = (1..=32).rev().find(|groups| channels % groups == 0).unwrap_or(1);
         let x = x.reshape([n, groups, channels / groups * h * w]);
         let x = x.clone() - x.mean_dim(2);
         let variance = x.clone().powi_scalar(2).mean_dim(2);
         let x = (x / variance.add_scalar(1e-6).sqrt()).reshape([n, channels, h, w]);
-        let per_channel = |param: &Param<Tensor<B, 1>>| param.val().reshape([1, channels, 1, 1]);
-        x * per_channel(&self.weight) + per_channel(&self.bias)
+        let per_channel = |param: &Param<Tensor<B, 1>>| single(param.val()).reshape([1, channels, 1, 1]);
+        like(x * per_channel(&self.weight) + per_channel(&self.bias), dtype)
     }
 }
 
@@ -187,8 +203,9 @@ pub fn resize<B: Backend>(x: Tensor<B, 4>, [height, width]: [usize; 2]) -> Tenso
         return x;
     }
     let device = x.device();
-    let rows = between(height, h, &device).unsqueeze_dims::<4>(&[0, 0]);
-    let columns = between(width, w, &device).transpose().unsqueeze_dims::<4>(&[0, 0]);
+    let dtype = x.dtype();
+    let rows = like(between(height, h, &device), dtype).unsqueeze_dims::<4>(&[0, 0]);
+    let columns = like(between(width, w, &device), dtype).transpose().unsqueeze_dims::<4>(&[0, 0]);
     rows.expand([n, c, height, h]).matmul(x).matmul(columns.expand([n, c, w, width]))
 }
 

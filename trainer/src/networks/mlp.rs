@@ -7,6 +7,7 @@ use burn::tensor::backend::Backend;
 use driftlet_checkpoint as checkpoint;
 
 use super::layers::Linear;
+use super::precision::{like, single};
 
 /// See [`checkpoint::Mlp`] for the equations.
 #[derive(Module, Debug)]
@@ -30,7 +31,8 @@ impl<B: Backend> Mlp<B> {
 
     /// Noise `[n, noise_dim]` to points `[n, outputs]`.
     pub fn forward(&self, noise: Tensor<B, 2>) -> Tensor<B, 2> {
+        let noise = like(noise, self.out.dtype());
         let inner = self.layers.iter().fold(noise, |x, layer| relu(layer.forward(x)));
-        self.out.forward(inner)
+        single(self.out.forward(inner))
     }
 }

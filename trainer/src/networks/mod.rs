@@ -10,6 +10,7 @@ mod feature_encoder;
 mod generator;
 mod layers;
 mod mlp;
+mod precision;
 mod resnet_mae;
 mod weights;
 
@@ -21,5 +22,6 @@ pub use encoder::{Encoder, FeatureMap};
 pub use feature_encoder::{FeatureEncoder, NamedMap};
 pub use generator::{Generator, Inputs};
 pub use mlp::Mlp;
+pub use precision::in_precision;
 pub use resnet_mae::ResnetMae;
 pub use weights::{average, export, import};

@@ -9,6 +9,7 @@ use driftlet_checkpoint as checkpoint;
 use super::encoder::FeatureMap;
 use super::feature_encoder::NamedMap;
 use super::layers::{Conv, ConvNorm, GroupNorm, Linear, resize};
+use super::precision::{like, single};
 
 /// See [`checkpoint::ResnetMae`] for the equations.
 #[derive(Module, Debug)]
@@ -89,16 +90,16 @@ impl<B: Backend> ResnetMae<B> {
     /// block, every stage.
     pub fn maps(&self, images: Tensor<B, 4>) -> Vec<NamedMap<B>> {
         let mut x = relu(self.conv1.forward(self.patchify(images), 1));
-        let mut maps = vec![("conv1".to_owned(), x.clone())];
+        let mut maps = vec![("conv1".to_owned(), single(x.clone()))];
         for (s, stage) in self.stages.iter().enumerate() {
             for (b, block) in stage.blocks.iter().enumerate() {
                 x = block.forward(x);
                 if b % 2 == 1 {
-                    maps.push((format!("layer{}_blk{}", s + 1, b + 1), x.clone()));
+                    maps.push((format!("layer{}_blk{}", s + 1, b + 1), single(x.clone())));
                 }
             }
             x = stage.norm.forward(x);
-            maps.push((format!("layer{}", s + 1), x.clone()));
+            maps.push((format!("layer{}", s + 1), single(x.clone())));
         }
         maps
     }
@@ -127,21 +128,21 @@ impl<B: Backend> ResnetMae<B> {
             x = up.norm.forward(Tensor::cat(vec![resize(x, [height, width]), skip], 1));
             x = relu(up.refine.forward(relu(up.proj.forward(x, 1)), 1));
         }
-        self.unpatchify(head.forward(x, 1))
+        self.unpatchify(single(head.forward(x, 1)))
     }
 
     /// Pictures to class logits `[n, classes]`.
     pub fn logits(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let mut levels = self.levels(self.patchify(images));
         let last = levels.remove(levels.len() - 1);
-        self.fc.forward(last.mean_dim(3).mean_dim(2).flatten(1, 3))
+        single(self.fc.forward(last.mean_dim(3).mean_dim(2).flatten(1, 3)))
     }
 
     /// Square patches become channels, in the order (row, column, channel).
     fn patchify(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let [n, c, h, w] = images.dims();
         let p = self.input_patch;
-        let split = images.reshape([n, c, h / p, p, w / p, p]).permute([0, 3, 5, 1, 2, 4]);
+        let split = like(images, self.fc.dtype()).reshape([n, c, h / p, p, w / p, p]).permute([0, 3, 5, 1, 2, 4]);
         split.reshape([n, p * p * c, h / p, w / p])
     }
 

@@ -13,12 +13,12 @@ use std::time::Instant;
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor};
-use driftlet_checkpoint::{Architecture, Checkpoint, Config as CheckpointConfig, write_atomic};
+use burn::tensor::{ElementConversion, FloatDType, Tensor};
+use driftlet_checkpoint::{Architecture, Checkpoint, Config as CheckpointConfig, remove_leftovers, write_atomic};
 use serde_json::{Map, Value, json};
 
-use crate::config::Config;
-use crate::networks::{average, export, import};
+use crate::config::{Config, Precision};
+use crate::networks::{average, export, import, in_precision};
 use crate::{TrainError, TrainOptions};
 use log::Log;
 
@@ -109,14 +109,21 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     } else if directory.state().exists() {
         return Err(directory.error("holds a run already; continue it with --resume, or choose another --out"));
     }
+    for folder in [directory.0.clone(), directory.checkpoint()] {
+        remove_leftovers(&folder).map_err(|source| TrainError::Write { path: folder, source })?;
+    }
     let text = toml::to_string(config).map_err(|e| directory.error(&e.to_string()))?;
     directory.write(&directory.0.join("config.toml"), text.as_bytes())?;
 
     let interrupted = interruption();
     let mut log = Log::open(&directory.0, start, config.steps)?;
+    if start == 0 {
+        report(&directory, &mut log, 0, task.review(&averages[0])?)?;
+    }
     let mut since_log = (Instant::now(), 0usize);
     for step in start + 1..=config.steps {
-        let Gradient { loss: value, mut gradients, mut figures, samples } = gradient(task, &network, step);
+        let Gradient { loss: value, mut gradients, mut figures, samples } =
+            gradient(task, &network, config.precision, step);
         let norm = gradient::clip(&network, &mut gradients, settings.clip_norm);
         let not_finite = |what| TrainError::NotFinite { step, what, checkpoint: directory.checkpoint() };
         if !value.is_finite() {
@@ -146,12 +153,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
             since_log = (Instant::now(), 0);
         }
         if due(config.log.review_every) {
-            let review = task.review(&averages[0])?;
-            if let Some(grid) = review.grid {
-                directory.write(&directory.0.join(format!("samples/step-{step:06}.png")), &grid)?;
-                log.picture(step, &grid)?;
-            }
-            log.line(step, review.figures)?;
+            report(&directory, &mut log, step, task.review(&averages[0])?)?;
             since_log = (Instant::now(), 0);
         }
         if due(config.log.checkpoint_every) {
@@ -167,6 +169,15 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     }
     log.finish(&format!("{}: done", directory.checkpoint().display()));
     Ok(())
+}
+
+/// Writes what a review found.
+fn report(directory: &Directory, log: &mut Log, step: u64, review: Review) -> Result<(), TrainError> {
+    if let Some(grid) = review.grid {
+        directory.write(&directory.0.join(format!("samples/step-{step:06}.png")), &grid)?;
+        log.picture(step, &grid)?;
+    }
+    log.line(step, review.figures)
 }
 
 /// Takes the weights of another checkpoint over; see `Config::start`.
@@ -194,10 +205,19 @@ struct Gradient {
 }
 
 /// Works off the parts of a step, so that only one part's activations are alive at a time.
-fn gradient<B: AutodiffBackend, T: Task<B>>(task: &mut T, network: &T::Network, step: u64) -> Gradient {
+fn gradient<B: AutodiffBackend, T: Task<B>>(
+    task: &mut T,
+    network: &T::Network,
+    precision: Precision,
+    step: u64,
+) -> Gradient {
     let parts = task.parts();
+    let computing = match precision {
+        Precision::F32 => network.clone(),
+        Precision::Bf16 => in_precision(network.clone(), FloatDType::BF16),
+    };
     if parts == 1 {
-        let StepLoss { loss, figures, samples } = task.loss(network, step, 0);
+        let StepLoss { loss, figures, samples } = task.loss(&computing, step, 0);
         let value = loss.clone().into_scalar().elem();
         return Gradient {
             loss: value,
@@ -209,7 +229,7 @@ fn gradient<B: AutodiffBackend, T: Task<B>>(task: &mut T, network: &T::Network, 
     let mut sum = GradientsAccumulator::new();
     let mut whole = Gradient { loss: 0.0, gradients: GradientsParams::new(), figures: Map::new(), samples: 0 };
     for part in 0..parts {
-        let StepLoss { loss, figures, samples } = task.loss(network, step, part);
+        let StepLoss { loss, figures, samples } = task.loss(&computing, step, part);
         let loss = loss.div_scalar(parts as f64);
         whole.loss += loss.clone().into_scalar().elem::<f64>();
         whole.figures = figures;

@@ -2,7 +2,7 @@
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 use driftlet_checkpoint::{Architecture, Interface};
 use driftlet_data::grid_png;
 use rand::Rng;
@@ -15,10 +15,10 @@ use super::judge::Judge;
 use super::queues::Queues;
 use crate::TrainError;
 use crate::ahead::Ahead;
-use crate::config;
+use crate::config::{self, Precision};
 use crate::dataset::{Dataset, channels_first};
 use crate::drift::{Targets, drift_loss};
-use crate::networks::{FeatureEncoder, Generator as Network, Inputs, import};
+use crate::networks::{FeatureEncoder, Generator as Network, Inputs, import, in_precision};
 use crate::order::rng;
 use crate::run::{Averaged, Review, StepLoss, Task};
 
@@ -76,7 +76,11 @@ impl<B: AutodiffBackend> Generator<B> {
         let mut encoders = Vec::new();
         for path in &settings.encoders {
             let (network, checkpoint) = companion(path, "an encoder", |a| FeatureEncoder::<B>::new(a, device))?;
-            encoders.push(import(network, &checkpoint).no_grad());
+            let network = import(network, &checkpoint);
+            encoders.push(match config.precision {
+                Precision::F32 => network.no_grad(),
+                Precision::Bf16 => in_precision(network, FloatDType::BF16).no_grad(),
+            });
         }
         let judge = settings.judge.as_ref().map(|path| Judge::new(path, &data.test, device)).transpose()?;
         let features = settings.features.clone();

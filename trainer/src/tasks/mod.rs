@@ -10,10 +10,10 @@ mod queues;
 mod toy;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Int, Tensor};
+use burn::tensor::{DType, ElementConversion, Int, Tensor};
 use driftlet_checkpoint::{Architecture, Checkpoint};
 
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::dataset::{self, Dataset, Samples};
 use crate::run::run as run_task;
 use crate::{TrainError, TrainOptions};
@@ -22,6 +22,9 @@ use labelled::Labelled;
 /// Trains what the configuration's preset is.
 pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: &B::Device) -> Result<(), TrainError> {
     let error = |problem: String| TrainError::Config { file: options.config.display().to_string(), problem };
+    if config.precision == Precision::Bf16 && !B::supports_dtype(device, DType::BF16) {
+        return Err(error(format!("precision: {} has no bf16; leave it at f32", B::name(device))));
+    }
     let architecture = match (&config.network, &config.preset) {
         (Some(network), _) => network.clone(),
         (None, preset) => {

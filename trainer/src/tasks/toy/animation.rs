@@ -14,7 +14,7 @@ const CURVE: usize = 90;
 const MARGIN: usize = 12;
 const TITLE: usize = 16;
 /// Coordinates that a panel shows, from minus to plus.
-const REACH: f32 = 1.4;
+const REACH: f32 = 1.8;
 /// Time of a frame and of the last one, in hundredths of a second.
 const DELAY: u16 = 8;
 const PAUSE: u16 = 250;

@@ -80,7 +80,7 @@ impl<B: AutodiffBackend> Task<B> for Toy<B::Device> {
         let mut initial = Checkpoint::random(CheckpointConfig::new(Task::<B>::architecture(self)), seed);
         let (scale, centre) = match self.start {
             Start::Middle => (0.1, [0.0, 0.0]),
-            Start::Far => (0.1, [4.0, 4.0]),
+            Start::Far => (0.1, [1.5, 1.5]),
             // One point of the data; what little the noise still moves it is all there is to start from.
             Start::Collapsed => (1e-3, real(self.distribution, seed, u64::MAX, 1)[0]),
         };
