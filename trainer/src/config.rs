@@ -128,7 +128,7 @@ pub struct Log {
     pub review_every: u64,
     /// Checkpoints.
     pub checkpoint_every: u64,
-    /// Samples that a review judges; the first of them are drawn.
+    /// Samples that a review judges, generated or of the test split; the first generated ones are drawn.
     pub review_samples: usize,
 }
 

@@ -84,6 +84,12 @@ impl Samples {
         channels_first(self.gather(indices), self.shape, device)
     }
 
+    /// The first of them.
+    pub fn first(mut self, count: usize) -> Self {
+        self.labels = self.labels.iter().copied().take(count).collect();
+        self
+    }
+
     /// Every index, in parts of a size that fits memory.
     pub fn parts(&self) -> impl Iterator<Item = Vec<usize>> {
         const PART: usize = 500;

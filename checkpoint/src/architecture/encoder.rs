@@ -34,6 +34,10 @@ impl Encoder {
         Self { height: 28, width: 28, channels: 1, classes: 10, widths: vec![32, 64], blocks: vec![1, 1] }
     }
 
+    pub(super) fn fashion_deep() -> Self {
+        Self { blocks: vec![2, 2], ..Self::fashion() }
+    }
+
     /// Side of the square of pixels that one location of the last map stands for.
     pub fn patch(&self) -> usize {
         1 << self.widths.len()

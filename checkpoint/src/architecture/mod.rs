@@ -79,8 +79,10 @@ impl Architecture {
         &[
             "micro",
             "nano",
+            "small",
             "fashion-classifier",
             "fashion-encoder",
+            "fashion-encoder-deep",
             "b2-latent",
             "l2-latent",
             "b16-pixel",
@@ -111,8 +113,10 @@ impl Architecture {
         Some(match name {
             "micro" => Self::EdgeConv(EdgeConv::micro()),
             "nano" => Self::EdgeConv(EdgeConv::nano()),
+            "small" => Self::EdgeConv(EdgeConv::small()),
             "fashion-classifier" => Self::Classifier(Classifier::fashion()),
             "toy" => Self::Mlp(Mlp::toy()),
+            "fashion-encoder-deep" => Self::Encoder(Encoder::fashion_deep()),
             "fashion-encoder" => Self::Encoder(Encoder::fashion()),
             _ => {
                 return (Dit::preset(name).map(Self::Dit))

@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::ahead::Ahead;
-use crate::config::Augment;
+use crate::config::{Augment, Config};
 use crate::dataset::{Dataset, Samples, channels_first};
 use crate::order::{Order, rng};
 
@@ -36,9 +36,10 @@ pub struct Batch<B: AutodiffBackend> {
 }
 
 impl<D> Labelled<D> {
-    /// Batches of a seed.
-    pub fn new(data: &Dataset, batch: usize, augment: Augment, seed: u64, device: D) -> Self {
-        let (train, test) = (data.train.clone(), data.test.clone());
+    /// Batches of a configuration's seed.
+    pub fn new(data: &Dataset, batch: usize, augment: Augment, config: &Config, device: D) -> Self {
+        let (train, test) = (data.train.clone(), data.test.clone().first(config.log.review_samples));
+        let seed = config.seed;
         let mut order = Order::new(seed, train.len());
         let shape = train.shape;
         let batches = Ahead::new(move |step: u64| {

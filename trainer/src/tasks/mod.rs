@@ -68,8 +68,7 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
         Architecture::ResnetMae(net) => Some(net.input_patch * net.mask_patch),
         _ => None,
     };
-    let (seed, on) = (config.seed, device.clone());
-    let labelled = |data: &Dataset, batch, augment| Labelled::new(data, batch, augment, seed, on);
+    let labelled = |data: &Dataset, batch, augment| Labelled::new(data, batch, augment, config, device.clone());
     match (architecture, patch) {
         (architecture, Some(patch)) => {
             let settings = config.encoder.clone().ok_or_else(|| missing("encoder"))?;
