@@ -121,7 +121,7 @@ fn mistakes_name_the_file_and_the_remedy() -> Outcome {
     damaged[last] ^= 1;
     std::fs::write(path.join("damaged.drift"), &damaged)?;
     for (arguments, expected) in [
-        (&["inspect", "absent.drift"][..], &["absent.drift", "cannot open"][..]),
+        (&["inspect", "absent.drift"][..], &["absent.drift", "cannot read"][..]),
         (&["inspect", "text.drift"], &["text.drift", "driftlet quantize"]),
         (&["inspect", "torn.drift"], &["torn.drift", "copy it again"]),
         (&["inspect", "damaged.drift"], &["damaged.drift", "weights are damaged"]),

@@ -17,9 +17,11 @@ const METADATA: &str = r#"{
   }
 }"#;
 
+type Parameters = Vec<(&'static str, Vec<usize>)>;
+
 /// Paths and shapes of a generator of [`METADATA`], as Flax writes them.
-fn parameters() -> Vec<(&'static str, Vec<usize>)> {
-    let body = vec![
+fn parameters() -> Parameters {
+    vec![
         ("Embed_0/embedding", vec![3, 6]),
         ("noise_embeds_0/embedding", vec![2, 6]),
         ("TimestepEmbedder_0/TorchLinear_0/Dense_0/kernel", vec![256, 6]),
@@ -54,8 +56,7 @@ fn parameters() -> Vec<(&'static str, Vec<usize>)> {
         ("LightningDiT_0/FinalLayer_0/RMSNorm_0/weight", vec![8]),
         ("LightningDiT_0/FinalLayer_0/TorchLinear_1/Dense_0/kernel", vec![8, 4]),
         ("LightningDiT_0/FinalLayer_0/TorchLinear_1/Dense_0/bias", vec![4]),
-    ];
-    body
+    ]
 }
 
 /// A MessagePack map of (path, shape) arrays, flat: Flax nests, but a path may also be one key. Numbers count up by 1/64,
@@ -121,7 +122,7 @@ fn mismatches_are_named_and_damage_is_refused() -> Outcome {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("out");
     let refused = || import_flax(directory.path(), &out).err().map(|e| e.to_string()).unwrap_or_default();
-    let changed = |change: &dyn Fn(&mut Vec<(&'static str, Vec<usize>)>)| -> Result<String, Failure> {
+    let changed = |change: &dyn Fn(&mut Parameters)| -> Result<String, Failure> {
         let mut list = parameters();
         change(&mut list);
         artifact(directory.path(), "float32", &list)?;

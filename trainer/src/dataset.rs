@@ -119,10 +119,15 @@ pub fn load(data: &Data) -> Result<Dataset, TrainError> {
     let named = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
     match data {
         Data::Named(name) => {
-            let (read, names): (fn(Option<&Path>, Split) -> _, &[&str]) = match name.as_str() {
-                "mnist" => (mnist, &MNIST_CLASSES),
-                "cifar-10" => (cifar10, &CIFAR10_CLASSES),
-                _ => (fashion_mnist, &FASHION_MNIST_CLASSES),
+            let read = |folder: Option<&Path>, split| match name.as_str() {
+                "mnist" => mnist(folder, split),
+                "cifar-10" => cifar10(folder, split),
+                _ => fashion_mnist(folder, split),
+            };
+            let names: &[&str] = match name.as_str() {
+                "mnist" => &MNIST_CLASSES,
+                "cifar-10" => &CIFAR10_CLASSES,
+                _ => &FASHION_MNIST_CLASSES,
             };
             let read = |split| match read(None, split) {
                 Err(error @ driftlet_data::DataError::NotFound { .. }) => {

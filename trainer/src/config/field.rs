@@ -48,10 +48,10 @@ impl Field {
 
     /// The field that is wrong, if one is.
     pub fn check(&self) -> Result<(), String> {
-        if self.temperatures.is_empty() || self.temperatures.iter().any(|&t| !(t > 0.0)) {
+        if self.temperatures.is_empty() || !self.temperatures.iter().all(|&t| t > 0.0) {
             return Err("field.temperatures must be positive numbers, at least one".into());
         }
-        if !(self.affinity_floor >= 0.0) {
+        if self.affinity_floor.is_nan() || self.affinity_floor < 0.0 {
             return Err("field.affinity_floor must not be negative".into());
         }
         match self.annealing {

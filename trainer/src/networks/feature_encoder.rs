@@ -14,6 +14,8 @@ use super::resnet_mae::ResnetMae;
 pub type NamedMap<B> = (String, FeatureMap<B>);
 
 /// An encoder whose maps the drifting loss is taken on.
+// A run holds one of them, and a module cannot be boxed.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum FeatureEncoder<B: Backend> {
     /// Narrow residual network.

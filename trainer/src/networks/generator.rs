@@ -9,6 +9,8 @@ use super::dit::Dit;
 use super::edge_conv::{EdgeConv, between_knots, one_hot};
 
 /// A generator of pictures.
+// A run holds one of them, and a module cannot be boxed.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Generator<B: Backend> {
     /// Convolutional, for edge devices.
