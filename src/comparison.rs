@@ -1,7 +1,7 @@
 //! Generates with several models and compares what they made; `compare` and `demo` share it.
 
 use anyhow::{Context, Result, ensure};
-use driftlet_data::grid_png;
+use driftlet_data::{Split, fashion_mnist, grid_png};
 use driftlet_metrics::{Comparison, Generated, Settings, Statistics, compare, extract, frechet_distance};
 use driftlet_quantize::Precision;
 
@@ -21,8 +21,8 @@ pub struct Compared {
     pub shape: [usize; 3],
 }
 
-/// Compares models, the first of which is the reference.
-pub fn run(files: &[ModelFile], batch: &Batch, resamples: u32) -> Result<Compared> {
+/// Compares models, the first of which is the reference; `recall` needs the test split of Fashion-MNIST.
+pub fn run(files: &[ModelFile], batch: &Batch, resamples: u32, recall: bool) -> Result<Compared> {
     let network = ModelFile::made(&shipped::classifier()?, shipped::CLASSIFIER, Precision::F32)?;
     let network_model = network.model()?;
     let first = files.first().context("nothing to compare")?.model()?;
@@ -51,7 +51,12 @@ pub fn run(files: &[ModelFile], batch: &Batch, resamples: u32) -> Result<Compare
         })
         .collect();
     let (test, train) = (shipped::test_statistics()?, shipped::train_statistics()?);
+    let real = match recall {
+        true => Some(extract(&network_model, &fashion_mnist(None, Split::Test)?.pixels, &|| {})?.data),
+        false => None,
+    };
     let settings = Settings {
+        real: real.as_deref(),
         network: &network_model,
         network_name: shipped::CLASSIFIER,
         test: &test,

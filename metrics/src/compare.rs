@@ -4,7 +4,9 @@ use driftlet_runtime::Model;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Features, MetricsError, Statistics, extract, frechet_distance, paired_difference, psnr};
+use crate::{
+    Coverage, Features, MetricsError, Statistics, coverage, extract, frechet_distance, paired_difference, psnr,
+};
 
 /// Pictures of a model, with what identifies it.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub struct Settings<'s> {
     pub network_name: &'s str,
     /// Statistics of the data's test split.
     pub test: &'s Statistics,
+    /// Features of the test split, `[n, dim]`, for precision and recall; `None` leaves them out.
+    pub real: Option<&'s [f32]>,
     /// Statistics of the data's train split, for the floor.
     pub train: &'s Statistics,
     /// Class that each picture was meant to be of.
@@ -50,6 +54,7 @@ impl Comparison {
             precision: precision.into(),
             frechet: 12.5,
             class_accuracy: 0.875,
+            coverage: None,
             bytes: 1000,
             hash: "ab12".into(),
             images_hash: "cd34".into(),
@@ -117,6 +122,9 @@ pub struct ReferenceModel {
     pub frechet: f64,
     /// Share of pictures that the feature network takes for what they are meant to be.
     pub class_accuracy: f64,
+    /// How it and the test split cover each other, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
     /// Size of the `.drift` file.
     pub bytes: usize,
     /// SHA-256 of the `.drift` file.
@@ -142,6 +150,8 @@ pub struct ComparedModel {
 }
 
 const BOOTSTRAP_SEED: u64 = 0;
+/// Neighbours that a ball of precision and recall reaches to.
+const NEIGHBOURS: usize = 3;
 
 /// Compares candidates with a reference; calls `step` after each picture that the feature network has looked at.
 ///
@@ -165,6 +175,7 @@ pub fn compare(
             precision: model.precision.into(),
             frechet: frechet_distance(&Statistics::of(&features.data, features.dim)?, settings.test)?,
             class_accuracy: features.accuracy(settings.classes.iter().copied()),
+            coverage: settings.real.map(|real| coverage(real, &features.data, features.dim, NEIGHBOURS)).transpose()?,
             bytes: model.bytes,
             hash: model.hash.into(),
             images_hash: Sha256::digest(model.pixels).iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -241,6 +252,7 @@ mod tests {
             network: &network,
             network_name: "features",
             test: &test,
+            real: None,
             train: &train,
             classes: vec![0; COUNT],
             guidance: 1.0,

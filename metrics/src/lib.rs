@@ -12,6 +12,7 @@
 
 mod bootstrap;
 mod compare;
+mod coverage;
 mod error;
 mod features;
 mod frechet;
@@ -22,6 +23,7 @@ mod table;
 
 pub use bootstrap::{Interval, paired_difference};
 pub use compare::{ComparedModel, Comparison, Generated, ReferenceModel, Settings, compare};
+pub use coverage::{Coverage, coverage};
 pub use error::MetricsError;
 pub use features::{Features, extract};
 pub use frechet::frechet_distance;

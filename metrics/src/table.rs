@@ -40,6 +40,11 @@ pub fn table(comparison: &Comparison) -> String {
         }
         text.push('\n');
     }
+    let models = std::iter::once(reference).chain(comparison.candidates.iter().map(|candidate| &candidate.model));
+    for (model, found) in models.filter_map(|model| Some((model, model.coverage?))) {
+        let (fidelity, recall, k) = (found.fidelity, found.recall, found.k);
+        let _ = writeln!(text, "{}: precision {fidelity:.3}, recall {recall:.3} (k = {k})", model.name);
+    }
     let _ = writeln!(text, "floor (train split against test split) {:.3}", comparison.floor);
     if let Some(untrained) = comparison.untrained {
         let share = 100.0 * reference.frechet / untrained;

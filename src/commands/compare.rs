@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Pictures per model, the same seeds for all
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(128..=1_000_000))]
     samples: u32,
+    /// Also precision and recall against the test split of Fashion-MNIST, which must be on this machine
+    #[arg(long)]
+    recall: bool,
     /// Seed of the first picture
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -49,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: None,
         guidance: Guidance::from_f32(arguments.guidance),
     };
-    let compared = comparison::run(&files, &batch, arguments.resamples)?;
+    let compared = comparison::run(&files, &batch, arguments.resamples, arguments.recall)?;
     print!("{}", table(&compared.comparison));
     if let Some(path) = &arguments.json {
         write_json(&compared, path)?;

@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: None,
         guidance: Guidance::from_q8(256),
     };
-    let mut compared = comparison::run(&files, &batch, 200)?;
+    let mut compared = comparison::run(&files, &batch, 200, false)?;
     let untrained = Checkpoint::random(Config::new(checkpoint.config.architecture.clone()), 0);
     let untrained = ModelFile::made(&untrained, "untrained", Precision::F32)?;
     compared.comparison.untrained = Some(comparison::distance(&untrained, &batch)?);
