@@ -92,8 +92,7 @@ fn encoder<B: Backend>(
     device: &B::Device,
 ) -> Result<BTreeMap<String, Array>, InferError> {
     let images = given(inputs, "input")?;
-    let [height, width, channels] = architecture.input_shape().unwrap_or_default();
-    let count = pictures(images, "input", [height, width, channels])?;
+    let count = any_size(images, architecture)?;
     let mut results = BTreeMap::new();
     for first in (0..count).step_by(BATCH) {
         let images: Tensor<B, 4> = part(images, first..count.min(first + BATCH), device);
@@ -139,6 +138,27 @@ fn pictures(array: &Array, name: &str, [height, width, channels]: [usize; 3]) ->
     let count = array.shape.first().copied().unwrap_or_default();
     expect_shape(array, name, &[count, height, width, channels])?;
     if count == 0 { Err(wrong(name, "holds no pictures".into())) } else { Ok(count) }
+}
+
+/// Number of pictures for an encoder: convolutions take any size that its patches divide.
+fn any_size(array: &Array, architecture: &Architecture) -> Result<usize, InferError> {
+    let [height, width, channels] = architecture.input_shape().unwrap_or_default();
+    let whole = match architecture {
+        Architecture::ResnetMae(net) => net.input_patch,
+        Architecture::Encoder(net) => net.patch(),
+        _ => 1,
+    };
+    match array.shape[..] {
+        [count, h, w, c]
+            if count > 0 && c == channels && h >= whole && w >= whole && h % whole == 0 && w % whole == 0 =>
+        {
+            Ok(count)
+        }
+        _ => {
+            let text = format!("the network takes [n, {height}, {width}, {channels}], or other multiples of {whole}");
+            Err(wrong("input", format!("has shape {:?}; {text}", array.shape)))
+        }
+    }
 }
 
 fn indices(

@@ -248,4 +248,30 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn sizes_are_those_of_the_papers() -> Result<(), &'static str> {
+        // Millions of parameters: tables of arXiv 2602.04770 and 2301.00808.
+        for (name, millions) in [
+            ("b2-latent", 133.0),
+            ("l2-latent", 463.0),
+            ("b16-pixel", 134.0),
+            ("l16-pixel", 464.0),
+            ("ablation", 133.0),
+            ("convnextv2-atto", 3.7),
+            ("convnextv2-femto", 5.2),
+            ("convnextv2-pico", 9.1),
+            ("convnextv2-nano", 15.6),
+            ("convnextv2-tiny", 28.6),
+            ("convnextv2-base", 88.7),
+            ("convnextv2-large", 198.0),
+        ] {
+            let architecture = Architecture::preset(name).ok_or("no preset")?;
+            let count: usize = architecture.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            // One digit behind the point is given for small networks only.
+            let tolerance = if name.starts_with("convnext") { 0.06 } else { 0.6 };
+            assert!((count as f64 / 1e6 - millions).abs() < tolerance, "{name} has {count} parameters");
+        }
+        Ok(())
+    }
 }
