@@ -11,6 +11,7 @@ import gzip
 import json
 import math
 import os
+import re
 import sys
 import time
 import tomllib
@@ -134,6 +135,12 @@ class Encoder(nn.Module):
                 x = F.relu(x + second(F.relu(first(x))))
             maps.append(x)
         return maps
+
+
+def theirs(name):
+    """The name here of a tensor of driftlet's checkpoint."""
+    name = re.sub(r"^stages\.(\d+)\.conv\b", r"convs.\1", name)
+    return re.sub(r"^stages\.(\d+)\.residual\b", r"residual.\1", name).replace("class.", "class_.")
 
 
 def layout_of(weight):
@@ -299,12 +306,16 @@ class Training:
             parts = [extract(self.settings["features"], self.encoder, p / 127.5 - 1) for p in pixels.split(500)]
         self.cache = [torch.cat(part) for part in zip(*parts)]
 
-    def start(self, layout):
-        """From the beginning, with the weights in a memory layout."""
+    def start(self, layout, weights):
+        """From the beginning, with the weights in a memory layout; of a checkpoint, or random ones."""
         torch.manual_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)
         self.rings = Rings(self.settings, self.labels, self.rng)
-        self.generator = Generator(self.net).to(memory_format=layout)
+        self.generator = Generator(self.net)
+        if weights is not None:
+            tensors = {theirs(name): weight for name, weight in safetensors(weights / "weights.safetensors").items()}
+            self.generator.load_state_dict(tensors)
+        self.generator.to(memory_format=layout)
         self.encoder.to(memory_format=layout)
         s = self.optimizer_settings
         self.weights = list(self.generator.parameters())
@@ -352,7 +363,7 @@ class Training:
         return total, raw
 
     def step(self):
-        """One step: samples, loss, and the mean squared drift of each temperature."""
+        """One step: samples and figures."""
         self.at += 1
         s = self.optimizer_settings
         loss, raw = self.loss()
@@ -368,15 +379,16 @@ class Training:
         self.optimizer.step()
         decay = min(s["ema"], (1 + self.at) / (10 + self.at))
         torch._foreach_lerp_(self.ema, [w.detach() for w in self.weights], 1 - decay)
-        return self.settings["generated"] * self.net["classes"], value, raw.tolist()
+        figures = {"loss": value, "gradient_norm": norm, "raw_drift": raw.tolist()}
+        return self.settings["generated"] * self.net["classes"], figures
 
     def window(self, steps):
-        """Samples per second over some steps, loss and drifts of the last."""
+        """Figures of the last of some steps, with samples per second: a line of driftlet's log."""
         start, samples = time.perf_counter(), 0
         for _ in range(steps):
-            done, value, raw = self.step()
+            done, figures = self.step()
             samples += done
-        return samples / (time.perf_counter() - start), value, raw
+        return figures | {"samples_per_second": samples / (time.perf_counter() - start)}
 
 
 def preset(name):
@@ -392,6 +404,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", type=Path, metavar="GOLDEN/drift_loss", help="hold the loss to golden vectors and end")
     parser.add_argument("--config", type=Path, default=ROOT / "configs/fashion-micro.toml")
+    parser.add_argument("--weights", type=Path, metavar="CHECKPOINT", help="generator of driftlet to start from")
     parser.add_argument("--steps", type=int, default=30, help="steps, the first --every of them to warm up")
     parser.add_argument("--every", type=int, default=5, help="steps that one figure is taken over")
     parser.add_argument("--threads", type=int, default=2)
@@ -409,21 +422,18 @@ def main():
     if chosen == "faster":
         trials = {}
         for name, layout in layouts.items():
-            training.start(layout)
+            training.start(layout, options.weights)
             training.window(2)
-            trials[name] = max(training.window(1)[0] for _ in range(4))
+            trials[name] = max(training.window(1)["samples_per_second"] for _ in range(4))
         chosen = max(trials, key=trials.get)
-    training.start(layouts[chosen])
-    windows = [training.window(options.every) for _ in range(options.steps // options.every)]
-    rates = [rate for rate, _, _ in windows[1:]]
+    training.start(layouts[chosen], options.weights)
+    lines = [training.window(options.every) for _ in range(options.steps // options.every)]
     report = {
-        "samples_per_second": float(np.median(rates)),
-        "windows": rates,
-        "loss": windows[-1][1],
-        "raw_drift": windows[-1][2],
+        "samples_per_second": float(np.median([line["samples_per_second"] for line in lines[1:]])),
         "layout": chosen,
         "threads": options.threads,
         "torch": torch.__version__,
+        "lines": lines,
     }
     print(json.dumps(report))
 
