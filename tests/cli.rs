@@ -67,10 +67,10 @@ fn samples_depend_on_the_seed_alone() -> Outcome {
 fn given_noise_is_used() -> Outcome {
     use safetensors::tensor::{Dtype, SafeTensors, TensorView};
     let directory = workshop()?;
-    let noise: Vec<u8> = (0..2 * 64).flat_map(|i| ((i % 17) as f32 / 8.0 - 1.0).to_le_bytes()).collect();
+    let noise: Vec<u8> = (0..2 * 48).flat_map(|i| ((i % 17) as f32 / 8.0 - 1.0).to_le_bytes()).collect();
     let labels: Vec<u8> = [4i32, 7].iter().flat_map(|l| l.to_le_bytes()).collect();
     let inputs = [
-        ("noise", TensorView::new(Dtype::F32, vec![2, 64], &noise)?),
+        ("noise", TensorView::new(Dtype::F32, vec![2, 48], &noise)?),
         ("class_labels", TensorView::new(Dtype::I32, vec![2], &labels)?),
     ];
     std::fs::write(directory.path().join("in.safetensors"), safetensors::serialize(inputs, None)?)?;

@@ -156,20 +156,28 @@ def extract(features, encoder, images):
     maps = encoder(images)
     locations = lambda x: x.flatten(2).transpose(1, 2)
     whole = lambda x: x.flatten(1).unsqueeze(1)
-    deviation = lambda x: ((x - x.mean((2, 3), keepdim=True)).square().mean((2, 3)) + 1e-4).sqrt()
-    kinds = {
-        "pixels": lambda: [whole(images)],
-        "pixels2x2": lambda: [whole(F.avg_pool2d(images, 2))],
-        "pixels4x4": lambda: [whole(F.avg_pool2d(images, 4))],
-        "locations": lambda: [locations(maps[-1])],
-        "squares": lambda: [locations(F.avg_pool2d(x, 2)) for x in maps[:-1]],
-        "means": lambda: [x.mean((2, 3)).unsqueeze(1) for x in maps],
-        "deviations": lambda: [deviation(x).unsqueeze(1) for x in maps],
+    deviation = lambda x: ((x - x.mean((2, 3), keepdim=True)).square().mean((2, 3)) + 1e-6).sqrt()
+    of_picture = {
+        "pixels": lambda: whole(images),
+        "pixels2x2": lambda: whole(F.avg_pool2d(images, 2)),
+        "pixels4x4": lambda: whole(F.avg_pool2d(images, 4)),
     }
-    missing = [feature for feature in features if feature not in kinds]
-    if missing:
-        sys.exit(f"the features {', '.join(missing)} are not written in PyTorch here; add them to extract()")
-    return [x for feature in features for x in kinds[feature]()]
+    of_map = {
+        "locations": locations,
+        "means2x2": lambda x: locations(F.avg_pool2d(x, 2)),
+        "means": lambda x: x.mean((2, 3)).unsqueeze(1),
+        "deviations": lambda x: deviation(x).unsqueeze(1),
+    }
+    extracted = []
+    for feature in features:
+        name, _, index = feature.partition("@")
+        if name in of_picture:
+            extracted.append(of_picture[name]())
+        elif name in of_map:
+            extracted += [of_map[name](x) for i, x in enumerate(maps) if index in ("", str(i))]
+        else:
+            sys.exit(f"the feature {name} is not written in PyTorch here; add it to extract()")
+    return extracted
 
 
 def grouped(features, samples):
@@ -280,12 +288,11 @@ class Training:
     def __init__(self, config, folder, steps):
         # What the configuration leaves out is as in trainer/src/config.rs.
         self.settings = {
-            "temperatures": [0.02, 0.05, 0.2],
             "guidance_power": 3.0,
             "class_queue": 128,
             "global_queue": 1000,
             "pushed": 64,
-        } | config["drift"]
+        } | {"temperatures": [0.02, 0.05, 0.2]} | config["drift"]
         self.optimizer_settings = {
             "learning_rate": 2e-4,
             "beta_1": 0.9,
@@ -296,8 +303,11 @@ class Training:
             "clip_norm": 2.0,
             "ema": 0.999,
         } | config.get("optimizer", {})
+        decays = self.optimizer_settings["ema"]
+        # Of several averages one is timed.
+        self.optimizer_settings["ema"] = decays[0] if isinstance(decays, list) else decays
         self.net = preset(config["preset"])
-        self.encoder = Encoder(folder / self.settings["encoder"])
+        self.encoder = Encoder(folder / self.settings["encoders"][0])
         self.steps, self.seed = steps, config.get("seed", 0)
         pixels, self.labels = idx("train-images-idx3-ubyte"), idx("train-labels-idx1-ubyte")
         pixels = torch.tensor(pixels).unsqueeze(1)

@@ -15,6 +15,7 @@ mod dataset;
 pub mod drift;
 mod error;
 pub mod import;
+#[cfg(any(feature = "flex", feature = "tch"))]
 mod infer;
 pub mod networks;
 mod order;
@@ -24,6 +25,7 @@ mod tasks;
 use std::path::PathBuf;
 
 pub use error::TrainError;
+#[cfg(any(feature = "flex", feature = "tch"))]
 pub use infer::{InferError, infer};
 
 /// What to train, and where.
