@@ -47,6 +47,6 @@ fn checkpoints_are_whole_and_documented() -> Result<(), Box<dyn std::error::Erro
         }
         checked += 1;
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 6);
     Ok(())
 }

@@ -70,7 +70,9 @@ mod tests {
             assert!(points.iter().flatten().all(|x| x.abs() < 1.3), "{name}");
             for axis in 0..2 {
                 let mean = points.iter().map(|p| p[axis]).sum::<f32>() / 4000.0;
-                assert!(mean.abs() < 0.15, "{name}: mean {mean}");
+                // A spiral has no centre of symmetry.
+                let most = if toy == Toy::SwissRoll { 0.4 } else { 0.05 };
+                assert!(mean.abs() < most, "{name}: mean {mean}");
             }
             if toy == Toy::Checkerboard {
                 let square = |x: f32| ((x + 1.0) * 2.0).floor() as i32;
