@@ -72,7 +72,10 @@ pub fn run_checkpoint(_: &Checkpoint, _: &Path, _: &Path) -> Result<()> {
     bail!("transformers and encoders run through the trainer; build with `--features train`")
 }
 
-/// Every tensor of a safetensors file, as f32.
+/// What networks take; other tensors of a file are passed over, whatever their type.
+const INPUTS: [&str; 5] = ["noise", "style_indices", "class_labels", "cfg_scale", "input"];
+
+/// The inputs in a safetensors file, as f32.
 fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let file = map_file(path)?;
     let tensors = SafeTensors::deserialize(&file).with_context(|| format!("{}: not safetensors", path.display()))?;
@@ -80,7 +83,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         let data = numbers(&view).with_context(|| format!("{}: {name}", path.display()))?;
         Ok((name, Tensor { shape: view.shape().to_vec(), data }))
     };
-    tensors.tensors().into_iter().map(tensor).collect()
+    tensors.tensors().into_iter().filter(|(name, _)| INPUTS.contains(&name.as_str())).map(tensor).collect()
 }
 
 fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {

@@ -36,7 +36,8 @@ impl Log {
             let bar = ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.with_position(start)
         });
-        let events = Events::create(directory, start).map_err(error)?;
+        // The step that a run goes on from stays; what an earlier file holds beyond it is repeated.
+        let events = Events::create(directory, if start > 0 { start + 1 } else { 0 }).map_err(error)?;
         Ok(Self { path: path.into(), file, events, bar })
     }
 
