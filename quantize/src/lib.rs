@@ -31,11 +31,16 @@ mod integers;
 mod lower;
 mod plan;
 mod program;
+mod reference;
+mod sharing;
 
 pub use driftlet_runtime::format::Precision;
 
+use std::io::{Cursor, Seek, Write};
+
 use driftlet_checkpoint::Checkpoint;
-use program::Metadata;
+use program::{Metadata, Program};
+use reference::Reference;
 
 /// Width of an int8 model's activations; its weights always have 8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +60,21 @@ pub struct Options {
     pub precision: Precision,
     /// Width of activations; for [`Precision::Int8`] only.
     pub activations: Activations,
-    /// Number of pictures generated to learn ranges and means of activations; [`Precision::F32`] needs none.
-    pub calibration_samples: u32,
+    /// Number of pictures generated to learn ranges and means of activations, [`Precision::F32`] needs none; `None` takes
+    /// 256, and fewer, down to 4, for networks of which one picture takes long.
+    pub calibration_samples: Option<u32>,
     /// Seed of the first of these pictures.
     pub calibration_seed: u64,
 }
 
 impl Options {
-    /// The defaults: 256 calibration pictures from seed 2^32 on, far from the seeds that people try.
+    /// The defaults: up to 256 calibration pictures from seed 2^32 on, far from the seeds that people try.
     pub fn new(name: &str, precision: Precision) -> Self {
         Self {
             name: name.into(),
             precision,
             activations: Activations::Sixteen,
-            calibration_samples: 256,
+            calibration_samples: None,
             calibration_seed: 1 << 32,
         }
     }
@@ -79,6 +85,24 @@ impl Options {
 /// # Errors
 /// [`QuantizeError`] for networks that the runtime cannot run, and weights that the precision cannot hold.
 pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, QuantizeError> {
+    let mut file = Cursor::new(Vec::new());
+    quantize_to(checkpoint, options, &mut file)?;
+    let file = file.into_inner();
+    let aligned = aligned_vec::AVec::<u8>::from_slice(driftlet_runtime::format::ALIGN as usize, &file);
+    driftlet_runtime::Model::parse(&aligned).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+    Ok(file)
+}
+
+/// As [`quantize`], into a file, say: nothing of the size of the weights is held in memory but the checkpoint, and the
+/// quantized weights themselves in [`Precision::Int8`].
+///
+/// # Errors
+/// As [`quantize`], and [`QuantizeError::Write`].
+pub fn quantize_to(
+    checkpoint: &Checkpoint,
+    options: &Options,
+    sink: &mut (impl Write + Seek),
+) -> Result<(), QuantizeError> {
     let graph = lower::lower(checkpoint)?;
     let mut metadata = Metadata {
         name: options.name.clone(),
@@ -86,20 +110,23 @@ pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, Q
         data: checkpoint.config.data.clone(),
         class_names: checkpoint.config.class_names.clone(),
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
+        layers: Vec::new(),
+        arena_bound: None,
         calibration: None,
     };
     // Only generators can calibrate themselves.
-    if options.precision == Precision::F32 || graph.pixels.is_none() && options.precision == Precision::F16 {
-        return emit::emit(&float::program(&graph, options.precision, None)?, &metadata);
+    let generator = !graph.nodes.iter().any(|node| matches!(node.op, graph::Op::Input));
+    if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
+        return emit::emit(&float::program(&graph, options.precision, None)?, &metadata, sink);
     }
-    let reference = emit::emit(&float::program(&graph, Precision::F32, None)?, &metadata)?;
+    let reference = Reference::new(&graph, &metadata)?;
     let calibration = calibrate::calibrate(&reference, &graph, options)?;
     metadata.calibration = Some(calibration.summary);
-    let program = match options.precision {
+    let program: Program = match options.precision {
         Precision::Int8 => integers::program(&graph, &calibration.ranges, &calibration.means, options.activations)?,
         Precision::F32 | Precision::F16 => float::program(&graph, options.precision, Some(&calibration.means))?,
     };
-    emit::emit(&program, &metadata)
+    emit::emit(&program, &metadata, sink)
 }
 
 /// Why a checkpoint cannot be quantized.
@@ -119,6 +146,9 @@ pub enum QuantizeError {
     /// The result is larger than the format allows.
     #[error("the model is too large for a .drift file: {0}")]
     TooLarge(&'static str),
+    /// The file cannot be written.
+    #[error("cannot write the model: {0}; is there room on the disk?")]
+    Write(#[source] std::io::Error),
     /// Calibration needs a picture.
     #[error("calibration needs at least one picture; set calibration samples to 1 or more")]
     NoCalibration,

@@ -46,6 +46,7 @@ pub enum Residual<'a> {
     /// Numbers and their zero point.
     I8(&'a [i8], i32),
     I16(&'a [i16]),
+    InPlace(i32),
 }
 
 impl Residual<'_> {
@@ -54,6 +55,7 @@ impl Residual<'_> {
             Residual::None => 0,
             Residual::I8(r, zero) => i32::from(r[i]) - zero,
             Residual::I16(r) => i32::from(r[i]),
+            Residual::InPlace(_) => 0,
         }
     }
 }
@@ -148,10 +150,9 @@ pub fn interpolate(table: &[i16], at: Position, input: &[i16], out: &mut [i16]) 
     let low = &table[at.row * width..][..width];
     let high = &table[(at.row + 1) * width..][..width];
     for (((out, &x), &low), &high) in out.iter_mut().zip(input).zip(low).zip(high) {
-        let (low, high) = (i32::from(low), i32::from(high));
-        let half = (1 << at.shift) >> 1;
-        let y = low + (((high - low) * at.fraction as i32 + half) >> at.shift);
-        *out = i16::saturate(i64::from(i32::from(x) + y));
+        let (low, high) = (i64::from(low), i64::from(high));
+        let y = low + (((high - low) * i64::from(at.fraction) + (1 << at.shift >> 1)) >> at.shift);
+        *out = i16::saturate(i64::from(x) + y);
     }
 }
 

@@ -1,8 +1,20 @@
 //! The portable kernels: the reference that every other kernel has to equal.
 
+use crate::format::Precision;
+
 #[cfg(feature = "float")]
 pub mod float;
 pub mod int8;
+pub mod moves;
+
+/// Bytes of working memory that attention of so many tokens and heads of this length needs.
+pub fn attention_scratch_len(precision: Precision, tokens: usize, head: usize) -> usize {
+    match precision {
+        #[cfg(feature = "float")]
+        Precision::F32 | Precision::F16 => 4 * float::attention_scratch_len(tokens, head),
+        _ => 0,
+    }
+}
 
 /// Shape of a convolution; a linear layer is one with a 1 x 1 kernel over a single line of rows.
 ///
@@ -21,23 +33,35 @@ pub struct Geometry {
     pub padding: usize,
     /// Every input pixel stands for a square of this many; the upsampled map never exists in memory.
     pub upsample: usize,
+    /// Every channel has a filter of its own.
+    pub depthwise: bool,
+    /// Strides enlarge the map instead of reducing it.
+    pub transposed: bool,
 }
 
 impl Geometry {
     /// Input row that tap `k` of output row `o` reads, `None` in the padding.
     pub fn input_row(&self, o: usize, k: usize) -> Option<usize> {
-        Self::source(o, k, self.stride, self.padding, self.upsample, self.in_height)
+        self.source(o, k, self.in_height)
     }
 
     /// Input column that tap `k` of output column `o` reads, `None` in the padding.
     pub fn input_column(&self, o: usize, k: usize) -> Option<usize> {
-        Self::source(o, k, self.stride, self.padding, self.upsample, self.in_width)
+        self.source(o, k, self.in_width)
     }
 
-    fn source(o: usize, k: usize, stride: usize, padding: usize, upsample: usize, len: usize) -> Option<usize> {
-        let at = (o * stride + k).checked_sub(padding)?;
-        // Upsampling is 1 or 2; a shift spares microcontrollers the division.
-        let at = at >> (upsample - 1);
+    fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
+        let at = if self.transposed {
+            // Only every stride-th place has an input.
+            let place = (o + self.padding).checked_sub(k)?;
+            if !place.is_multiple_of(self.stride) {
+                return None;
+            }
+            place / self.stride
+        } else {
+            // Upsampling is 1 or 2; a shift spares microcontrollers the division.
+            (o * self.stride + k).checked_sub(self.padding)? >> (self.upsample - 1)
+        };
         (at < len).then_some(at)
     }
 }

@@ -1,0 +1,107 @@
+//! Operators of float models.
+
+use bytemuck::{cast_slice, cast_slice_mut};
+
+use super::{Inputs, Memory, Operator, channels, positions};
+use crate::format::{ConcatMode, Function, NONE, NormMode, OpKind, Precision, ResizeMode};
+use crate::kernels::float::{self, Weight};
+use crate::kernels::moves;
+use crate::pixels;
+
+/// Runs one operator.
+pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
+    if step.model.precision() == Precision::F16 {
+        run_with::<u16>(step, memory, inputs);
+    } else {
+        run_with::<f32>(step, memory, inputs);
+    }
+}
+
+/// Runs one operator with weights of a type.
+fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory, inputs: &Inputs) {
+    let (op, output) = (&step.op, &step.output);
+    let read = memory.inputs.map(|bytes| bytes.map(cast_slice::<u8, f32>));
+    // Operands that are not in the place of the result.
+    let [x, y, z] = read.map(Option::unwrap_or_default);
+    let width = channels(output);
+    if op.kind == OpKind::Pixels {
+        let tanh = op.function == Function::Tanh;
+        for (pixel, &y) in memory.out.iter_mut().zip(x) {
+            *pixel = pixels::from_unit(if tanh { libm::tanhf(y) } else { y });
+        }
+        return;
+    }
+    let out: &mut [f32] = cast_slice_mut(memory.out);
+    match op.kind {
+        OpKind::Noise => inputs.start.numbers(out.len(), |i, x| out[i] = x),
+        OpKind::Input => {
+            for (x, &pixel) in out.iter_mut().zip(inputs.image) {
+                *x = f32::from(pixel) / 127.5 - 1.0;
+            }
+        }
+        OpKind::ClassEmbedding => float::widen(step.class_row::<W>(inputs), out),
+        OpKind::StyleEmbedding => float::embed_styles(x, step.style_rows::<W>(inputs), out),
+        OpKind::GuidanceEmbedding => {
+            float::interpolate::<W>(step.model.tensor_data(op.weight), step.guidance_position(inputs), x, out);
+        }
+        OpKind::Linear | OpKind::Conv2d => {
+            let bias = step.model.tensor_data(op.bias);
+            let weights = float::Weights::<W> { weight: step.model.tensor_data(op.weight), bias };
+            let residual = match (step.operands[1], read[1]) {
+                (None, _) => float::Residual::None,
+                (Some(_), Some(numbers)) => float::Residual::Separate(numbers),
+                (Some(_), None) => float::Residual::InPlace,
+            };
+            float::conv(&step.geometry(), x, &weights, residual, op.function == Function::Relu, out);
+        }
+        OpKind::GlobalAvgPool => float::global_avg_pool(x, out),
+        OpKind::Norm => {
+            let mode = NormMode::from_code(op.mode).unwrap_or(NormMode::Rms);
+            let shape = float::NormShape { positions: positions(output), channels: width, groups: op.count as usize };
+            let gain = if step.operands[1].is_some() { y } else { step.model.tensor_data(op.weight) };
+            let shift = if step.operands[2].is_some() { Some(z) } else { step.optional(op.bias) };
+            float::norm(read[0], mode, shape, step.model.tensor_data(op.rescale)[0], gain, shift, out);
+        }
+        OpKind::Lookup => float::lookup(read[0], op.function, out),
+        OpKind::Mul => float::mul(read[0], op.function, read[1], out),
+        OpKind::Gate => float::gate(read[1], read[0], z, out),
+        OpKind::Add if op.weight != NONE => {
+            float::add_weights::<W>(read[0], step.model.tensor_data(op.weight), out);
+        }
+        OpKind::Add => float::add(read[0], read[1], out),
+        OpKind::Attention => {
+            let parameters = float::Attention {
+                tokens: positions(output),
+                heads: op.count as usize,
+                head: width / op.count as usize,
+                gains: step.optional(op.weight).zip(step.optional(op.bias)),
+                epsilon: step.model.tensor_data(op.rescale)[0],
+                rotary: step.optional(op.shared),
+            };
+            float::attention(&parameters, read[0], y, z, cast_slice_mut(memory.scratch), out);
+        }
+        OpKind::Concat if op.mode == ConcatMode::Positions as u8 => {
+            let (first, second) = out.split_at_mut(x.len());
+            first.copy_from_slice(x);
+            second.copy_from_slice(y);
+        }
+        OpKind::Concat => {
+            let (a, b) = (channels(step.operand(0)), channels(step.operand(1)));
+            for ((out, x), y) in out.chunks_exact_mut(width).zip(x.chunks_exact(a)).zip(y.chunks_exact(b)) {
+                out[..a].copy_from_slice(x);
+                out[a..].copy_from_slice(y);
+            }
+        }
+        OpKind::Slice => moves::slice(x, op.count as usize * width, out),
+        OpKind::Resize if op.mode == ResizeMode::Bilinear as u8 => {
+            float::resize_bilinear(x, step.operand(0).shape.map(|d| d as usize), out);
+        }
+        OpKind::Resize => moves::resize_nearest(x, step.operand(0).shape.map(|d| d as usize), out),
+        OpKind::SpaceToDepth => {
+            moves::space_to_depth(x, step.operand(0).shape.map(|d| d as usize), op.count as usize, out);
+        }
+        OpKind::DepthToSpace => moves::depth_to_space(x, output.shape.map(|d| d as usize), op.count as usize, out),
+        // Done above.
+        OpKind::Pixels => {}
+    }
+}
