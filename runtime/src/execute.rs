@@ -300,5 +300,7 @@ fn geometry(model: &Model, op: &OpRecord, input: &ValueRecord, output: &ValueRec
         stride: op.stride.into(),
         padding: op.padding.into(),
         upsample: op.upsample.into(),
+        depthwise: false,
+        transposed: false,
     }
 }

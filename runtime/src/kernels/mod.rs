@@ -2,7 +2,11 @@
 
 #[cfg(feature = "float")]
 pub mod float;
+#[cfg_attr(not(test), expect(dead_code, reason = "the executor does not call every kernel yet"))]
+#[cfg_attr(not(test), expect(unused_imports, reason = "the executor does not call every kernel yet"))]
 pub mod int8;
+#[cfg_attr(not(test), expect(dead_code, reason = "the executor does not call every kernel yet"))]
+pub mod moves;
 
 /// Shape of a convolution; a linear layer is one with a 1 x 1 kernel over a single line of rows.
 ///
@@ -19,25 +23,43 @@ pub struct Geometry {
     pub kernel_width: usize,
     pub stride: usize,
     pub padding: usize,
-    /// Every input pixel stands for a square of this many; the upsampled map never exists in memory.
+    /// Every input pixel stands for a square of this many; the upsampled map never exists in memory. 1 or 2.
     pub upsample: usize,
+    /// Output channel `c` reads input channel `c` alone.
+    pub depthwise: bool,
+    /// The stride spreads the input instead of skipping over it: input `i` reaches outputs from `i * stride - padding` on,
+    /// one for each tap.
+    pub transposed: bool,
 }
 
 impl Geometry {
-    /// Input row that tap `k` of output row `o` reads, `None` in the padding.
+    /// Input row that tap `k` of output row `o` reads, `None` in the padding or, transposed, between rows.
     pub fn input_row(&self, o: usize, k: usize) -> Option<usize> {
-        Self::source(o, k, self.stride, self.padding, self.upsample, self.in_height)
+        self.source(o, k, self.in_height)
     }
 
-    /// Input column that tap `k` of output column `o` reads, `None` in the padding.
+    /// Input column that tap `k` of output column `o` reads, `None` in the padding or, transposed, between columns.
     pub fn input_column(&self, o: usize, k: usize) -> Option<usize> {
-        Self::source(o, k, self.stride, self.padding, self.upsample, self.in_width)
+        self.source(o, k, self.in_width)
     }
 
-    fn source(o: usize, k: usize, stride: usize, padding: usize, upsample: usize, len: usize) -> Option<usize> {
-        let at = (o * stride + k).checked_sub(padding)?;
-        // Upsampling is 1 or 2; a shift spares microcontrollers the division.
-        let at = at >> (upsample - 1);
+    /// Input channels that a filter reads.
+    pub fn filter_depth(&self) -> usize {
+        if self.depthwise { 1 } else { self.in_channels }
+    }
+
+    fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
+        let at = if self.transposed {
+            let spread = (o + self.padding).checked_sub(k)?;
+            let at = spread / self.stride;
+            if at * self.stride != spread {
+                return None;
+            }
+            at
+        } else {
+            // Upsampling is 1 or 2; a shift spares microcontrollers the division.
+            (o * self.stride + k).checked_sub(self.padding)? >> (self.upsample - 1)
+        };
         (at < len).then_some(at)
     }
 }

@@ -1,6 +1,7 @@
-//! Integer kernels: 8-bit weights, 8- or 16-bit inputs, 32-bit sums, one fixed-point rounding. See `docs/arithmetic.md`.
+//! Convolutions and linear layers: 8-bit weights, 32-bit sums, one fixed-point rounding.
 
-use super::Geometry;
+use super::fixed::{Int, round_shift};
+use crate::kernels::Geometry;
 
 /// Fixed-point scales of one output channel.
 #[derive(Clone, Copy, Debug)]
@@ -18,42 +19,28 @@ impl Rescale {
     /// rounding term below `2^61 + 1`, so 64 bits never overflow.
     pub fn apply(self, sum: i32, residual: i32) -> i64 {
         let exact = i64::from(sum) * i64::from(self.multiplier) + i64::from(residual) * i64::from(self.residual);
-        (exact + (1 << (self.shift - 1))) >> self.shift
+        round_shift(exact, self.shift)
     }
 }
 
-/// Integers that a kernel reads and writes.
-pub trait Int: Copy + Into<i32> {
-    /// The nearest value of this type.
-    fn saturate(v: i64) -> Self;
-}
-
-impl Int for i8 {
-    fn saturate(v: i64) -> Self {
-        v.clamp(-128, 127) as i8
-    }
-}
-
-impl Int for i16 {
-    fn saturate(v: i64) -> Self {
-        v.clamp(-32768, 32767) as i16
-    }
-}
-
-/// What a kernel adds to the rescaled sum.
+/// What a convolution adds to the rescaled sum.
 pub enum Residual<'a> {
     None,
     /// Numbers and their zero point.
     I8(&'a [i8], i32),
     I16(&'a [i16]),
+    /// The numbers lie in the output; their zero point. The convolution's input lies elsewhere.
+    InPlace(i32),
 }
 
 impl Residual<'_> {
-    fn at(&self, i: usize) -> i32 {
+    /// The `i`-th number, `place` being where the result goes.
+    fn at<O: Int>(&self, i: usize, place: O) -> i32 {
         match self {
             Residual::None => 0,
             Residual::I8(r, zero) => i32::from(r[i]) - zero,
             Residual::I16(r) => i32::from(r[i]),
+            Residual::InPlace(zero) => place.into() - zero,
         }
     }
 }
@@ -67,32 +54,39 @@ pub struct Epilogue<'a> {
     pub bits: u8,
 }
 
-/// Weights of a convolution: `[out, kernel height, kernel width, in]`, bias with the input's zero point folded in, and
-/// `[out, 2]` scales (multiplier, shift), or `[out, 3]` with a residual (its factor).
+/// Weights of a convolution: `[out, kernel height, kernel width, in]` (depthwise `[channels, kernel height, kernel width,
+/// 1]`), bias with the input's zero point folded in, and `[out, 2]` scales (multiplier, shift), or `[out, 3]` with a
+/// residual (its factor).
 pub struct Weights<'a> {
     pub weight: &'a [i8],
     pub bias: &'a [i32],
     pub rescale: &'a [i32],
 }
 
-/// Convolution or linear layer. Padding reads `in_zero`, so that the folded bias holds at the borders too.
+/// Convolution (plain, depthwise or transposed) or linear layer. A tap without an input reads `in_zero`, so that the
+/// folded bias holds at the borders too.
 pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
     let fields = if matches!(epilogue.residual, Residual::None) { 2 } else { 3 };
     let limit = 1i64 << (epilogue.bits - 1);
-    let filter_len = g.kernel_height * g.kernel_width * g.in_channels;
+    let filter_len = g.kernel_height * g.kernel_width * g.filter_depth();
     let mut positions = out.chunks_exact_mut(g.out_channels).enumerate();
     for oy in 0..g.out_height {
         for ox in 0..g.out_width {
             let Some((position, out)) = positions.next() else { return };
             let channels = out.iter_mut().zip(w.weight.chunks_exact(filter_len)).zip(w.bias);
             for (o, (((out, filter), &bias), scale)) in channels.zip(w.rescale.chunks_exact(fields)).enumerate() {
-                let sum = bias.wrapping_add(filter_sum(g, x, in_zero, filter, oy, ox));
+                let sum = if g.depthwise {
+                    depthwise_sum(g, x, in_zero, filter, [oy, ox, o])
+                } else {
+                    filter_sum(g, x, in_zero, filter, oy, ox)
+                };
                 let rescale = Rescale {
                     multiplier: scale[0],
                     shift: scale[1] as u32,
                     residual: scale.get(2).copied().unwrap_or(0),
                 };
-                let mut y = rescale.apply(sum, epilogue.residual.at(position * g.out_channels + o));
+                let residual = epilogue.residual.at(position * g.out_channels + o, *out);
+                let mut y = rescale.apply(bias.wrapping_add(sum), residual);
                 if epilogue.relu {
                     y = y.max(0);
                 }
@@ -106,8 +100,10 @@ pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epil
 fn filter_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], oy: usize, ox: usize) -> i32 {
     let mut sum = 0i32;
     let row_len = g.kernel_width * g.in_channels;
-    let whole_row =
-        g.upsample == 1 && g.input_column(ox, 0).is_some() && g.input_column(ox, g.kernel_width - 1).is_some();
+    let whole_row = !g.transposed
+        && g.upsample == 1
+        && g.input_column(ox, 0).is_some()
+        && g.input_column(ox, g.kernel_width - 1).is_some();
     for (ky, taps) in filter.chunks_exact(row_len).enumerate() {
         let Some(iy) = g.input_row(oy, ky) else {
             sum = sum.wrapping_add(padding(in_zero, taps));
@@ -130,6 +126,22 @@ fn filter_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], oy: usiz
     sum
 }
 
+/// The same for a filter that reads only channel `c`.
+fn depthwise_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], [oy, ox, c]: [usize; 3]) -> i32 {
+    let mut sum = 0i32;
+    for (ky, taps) in filter.chunks_exact(g.kernel_width).enumerate() {
+        let row = g.input_row(oy, ky);
+        for (kx, &w) in taps.iter().enumerate() {
+            let x = match (row, g.input_column(ox, kx)) {
+                (Some(iy), Some(ix)) => x[(iy * g.in_width + ix) * g.in_channels + c],
+                _ => in_zero,
+            };
+            sum = sum.wrapping_add(x.into() * i32::from(w));
+        }
+    }
+    sum
+}
+
 fn dot<I: Int>(x: &[I], w: &[i8]) -> i32 {
     x.iter().zip(w).fold(0i32, |sum, (&x, &w)| sum.wrapping_add(x.into() * i32::from(w)))
 }
@@ -140,27 +152,6 @@ fn padding<I: Int>(zero: I, w: &[i8]) -> i32 {
         return 0;
     }
     w.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w) * zero))
-}
-
-/// `out = input + row at the given position of the table`, saturating; see [`Position`].
-pub fn interpolate(table: &[i16], at: Position, input: &[i16], out: &mut [i16]) {
-    let width = out.len();
-    let low = &table[at.row * width..][..width];
-    let high = &table[(at.row + 1) * width..][..width];
-    for (((out, &x), &low), &high) in out.iter_mut().zip(input).zip(low).zip(high) {
-        let (low, high) = (i32::from(low), i32::from(high));
-        let half = (1 << at.shift) >> 1;
-        let y = low + (((high - low) * at.fraction as i32 + half) >> at.shift);
-        *out = i16::saturate(i64::from(i32::from(x) + y));
-    }
-}
-
-/// A place between two rows of a table: `row + fraction / 2^shift`.
-#[derive(Clone, Copy, Debug)]
-pub struct Position {
-    pub row: usize,
-    pub fraction: u32,
-    pub shift: u32,
 }
 
 #[cfg(test)]
