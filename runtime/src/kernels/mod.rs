@@ -3,7 +3,7 @@
 #[cfg(feature = "float")]
 pub mod float;
 #[cfg_attr(not(test), expect(dead_code, reason = "the executor does not call every kernel yet"))]
-#[cfg_attr(not(test), expect(unused_imports, reason = "the executor does not call every kernel yet"))]
+#[expect(unused_imports, reason = "the executor does not call every kernel yet")]
 pub mod int8;
 #[cfg_attr(not(test), expect(dead_code, reason = "the executor does not call every kernel yet"))]
 pub mod moves;

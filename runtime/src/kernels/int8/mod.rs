@@ -13,6 +13,8 @@ mod operand;
 mod pool;
 mod resize;
 mod root;
+#[cfg(test)]
+mod testing;
 
 pub use add::{add, gate};
 pub use concat::{Place, requantize};
