@@ -42,7 +42,8 @@ pub fn run(model: &Model, inputs: &Path, out: &Path, guidance: f32) -> Result<()
     let mut memory = arena(model);
     let mut sampler = Sampler::new(model, &mut memory)?;
     let mut output: Vec<f32> = Vec::new();
-    let per_image = noise.chunks_exact(len).zip(styles.chunks(styles.len() / count)).zip(classes.iter().zip(&strengths));
+    let per_image =
+        noise.chunks_exact(len).zip(styles.chunks(styles.len() / count)).zip(classes.iter().zip(&strengths));
     for ((noise, styles), (&class, &strength)) in per_image {
         check_guidance(strength, model).with_context(|| format!("{}: cfg_scale", inputs.display()))?;
         let index = class as u32;
@@ -69,7 +70,11 @@ fn styles(tensors: &BTreeMap<String, Tensor>, model: &Model, count: usize) -> Re
     let (found, expected) = (given.data.len(), count * styles as usize);
     ensure!(found == expected, "style_indices has {found} numbers; {count} pictures take {expected}");
     let index = |&x: &f32| {
-        ensure!(x.fract() == 0.0 && (0.0..rows as f32).contains(&x), "style_indices holds {x}; it must be 0 to {}", rows - 1);
+        ensure!(
+            x.fract() == 0.0 && (0.0..rows as f32).contains(&x),
+            "style_indices holds {x}; it must be 0 to {}",
+            rows - 1
+        );
         Ok(x as u32)
     };
     given.data.iter().map(index).collect()

@@ -34,12 +34,10 @@ fn expected(directory: &Path) -> Result<Expected, Failure> {
     let bytes = std::fs::read(directory.join("expected.safetensors"))?;
     let file = SafeTensors::deserialize(&bytes)?;
     let words = |name: &str| -> Result<Vec<[u8; 4]>, Failure> { Ok(file.tensor(name)?.data().as_chunks().0.to_vec()) };
-    let floats = |name: &str| -> Result<Vec<f32>, Failure> {
-        Ok(words(name)?.into_iter().map(f32::from_le_bytes).collect())
-    };
-    let indices = |name: &str| -> Result<Vec<u32>, Failure> {
-        Ok(words(name)?.into_iter().map(u32::from_le_bytes).collect())
-    };
+    let floats =
+        |name: &str| -> Result<Vec<f32>, Failure> { Ok(words(name)?.into_iter().map(f32::from_le_bytes).collect()) };
+    let indices =
+        |name: &str| -> Result<Vec<u32>, Failure> { Ok(words(name)?.into_iter().map(u32::from_le_bytes).collect()) };
     Ok(Expected {
         noise: floats("noise")?,
         styles: indices("style_indices")?,
@@ -96,7 +94,7 @@ fn generators_keep_their_outputs() -> Result<(), Failure> {
         assert_eq!(reference.len(), expected.output.len());
         let pairs = reference.iter().zip(&expected.output);
         let deviation = pairs.fold(0f32, |max, (a, b)| max.max((a - b).abs()));
-        let [f16, int8] = [Precision::F16, Precision::F16].map(through);
+        let [f16, int8] = [Precision::F16, Precision::Int8].map(through);
         let [f16, int8] = [sqnr(&reference, &f16?), sqnr(&reference, &int8?)];
         println!("{name}: f32 within {deviation:.1e}; SQNR f16 {f16:.1} dB, int8 {int8:.1} dB");
         assert!(deviation <= 1e-4, "{name}: f32 deviates by {deviation:e}");

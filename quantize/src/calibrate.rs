@@ -112,11 +112,7 @@ pub fn calibrate(reference: &Reference, graph: &Graph, options: &Options) -> Res
         |a, b| a.into_iter().zip(b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect()).collect(),
     );
     let ranges = extremes.iter().zip(&counts).map(|(&(low, high), counts)| best_range(low, high, counts)).collect();
-    let summary = CalibrationSummary {
-        samples,
-        first_seed: options.calibration_seed,
-        method: "mean squared error",
-    };
+    let summary = CalibrationSummary { samples, first_seed: options.calibration_seed, method: "mean squared error" };
     let mean = |(seen, shape): (&Seen, &[usize; 3])| {
         let count = f64::from(samples) * (shape[0] * shape[1]) as f64;
         seen.sums.iter().map(|&sum| sum as f64 / f64::from(STEPS_PER_UNIT) / count).collect()

@@ -132,8 +132,7 @@ fn place(program: &Program) -> (Vec<Place>, Plan) {
         for &operand in op.in_place_operands() {
             let input = op.inputs[operand];
             let readers = op.inputs.iter().filter(|&&other| other == input).count();
-            let (Some(old), Some(new)) =
-                (program.values.get(input as usize), program.values.get(op.output as usize))
+            let (Some(old), Some(new)) = (program.values.get(input as usize), program.values.get(op.output as usize))
             else {
                 continue;
             };

@@ -111,12 +111,7 @@ fn outputs_last(filter: &Filter) -> Vec<f32> {
     ordered
 }
 
-fn stored<'g>(
-    precision: Precision,
-    name: &str,
-    dims: [usize; 4],
-    data: &[f32],
-) -> Result<Tensor<'g>, QuantizeError> {
+fn stored<'g>(precision: Precision, name: &str, dims: [usize; 4], data: &[f32]) -> Result<Tensor<'g>, QuantizeError> {
     if precision == Precision::F32 {
         return Ok(tensor(DType::F32, dims, data));
     }

@@ -165,7 +165,10 @@ impl Filter<'_> {
         }
         let filters = self.weight.chunks_exact(self.inputs * taps);
         let ordered = |filter: &[f32]| -> Vec<f32> {
-            (0..taps).flat_map(|tap| (0..self.inputs).map(move |input| (tap, input))).map(|(tap, input)| filter[input * taps + tap]).collect()
+            (0..taps)
+                .flat_map(|tap| (0..self.inputs).map(move |input| (tap, input)))
+                .map(|(tap, input)| filter[input * taps + tap])
+                .collect()
         };
         Cow::Owned(filters.flat_map(ordered).collect())
     }

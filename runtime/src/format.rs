@@ -610,13 +610,10 @@ impl OpRecord {
     /// Writes the record.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut b = [0; Self::LEN];
-        let bytes =
-            [self.kind as u8, self.function as u8, self.mode, self.stride, self.upsample, self.padding];
+        let bytes = [self.kind as u8, self.function as u8, self.mode, self.stride, self.upsample, self.padding];
         b[..6].copy_from_slice(&bytes);
         let [x, y, z] = self.inputs;
-        let words = [
-            x, y, z, self.output, self.scratch, self.weight, self.bias, self.rescale, self.shared, self.count,
-        ];
+        let words = [x, y, z, self.output, self.scratch, self.weight, self.bias, self.rescale, self.shared, self.count];
         for (i, v) in words.iter().enumerate() {
             b[8 + 4 * i..12 + 4 * i].copy_from_slice(&v.to_le_bytes());
         }

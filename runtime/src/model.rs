@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use crate::format::{ConvMode, Function, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32};
+use crate::format::{
+    ConvMode, Function, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32,
+};
 
 /// A `.drift` file of which everything has been proved: every offset, shape, parameter and arena range.
 ///

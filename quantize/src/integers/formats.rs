@@ -35,9 +35,7 @@ pub fn formats(graph: &Graph, ranges: &[Range], activations: Activations) -> Vec
                 let Value { dtype, bits, scale, zero_point, .. } = values[input];
                 (dtype, bits, scale.into(), zero_point)
             }
-            _ if node.output == graph.output => {
-                sixteen(16, if tanh { range.peak.min(TANH_RANGE) } else { range.peak })
-            }
+            _ if node.output == graph.output => sixteen(16, if tanh { range.peak.min(TANH_RANGE) } else { range.peak }),
             _ if activations == Activations::Sixteen || !eight_bits_do(graph, node) => {
                 sixteen(bits_that_fit(graph, node.output), HEADROOM * range.peak)
             }
@@ -60,9 +58,13 @@ fn keeps_format(op: &Op) -> bool {
 /// the residual stream of a transformer, writes it.
 fn eight_bits_do(graph: &Graph, node: &Node) -> bool {
     let stream = matches!(node.op, Op::Gate | Op::Add(_) | Op::Concat(_));
-    !stream && readers(graph, node.output).all(|(reader, operand)| {
-        matches!((&reader.op, operand), (Op::Linear(_) | Op::Conv2d { .. }, _) | (Op::Mul(_), 1) | (Op::GlobalAvgPool, _))
-    })
+    !stream
+        && readers(graph, node.output).all(|(reader, operand)| {
+            matches!(
+                (&reader.op, operand),
+                (Op::Linear(_) | Op::Conv2d { .. }, _) | (Op::Mul(_), 1) | (Op::GlobalAvgPool, _)
+            )
+        })
 }
 
 /// Operators that read a value, directly or moved, with the place among their operands.

@@ -4,18 +4,11 @@ use driftlet_runtime::format::{DType, Function};
 
 use crate::program::Value;
 
-/// A function as table entries in `2^-extra` of a step.
-pub struct Table {
-    pub entries: Vec<i16>,
-    pub extra: u32,
-}
-
-/// The function of every 8-bit number, or of 257 evenly spaced 16-bit ones, in steps of `scale`.
-pub fn table(function: Function, input: &Value, scale: f64, extra: u32) -> Table {
+/// The function of every 8-bit number, or of 257 evenly spaced 16-bit ones, in `2^-extra` of steps of `scale`.
+pub fn table(function: Function, input: &Value, scale: f64, extra: u32) -> Vec<i16> {
     // Casts saturate.
     let entry = |raw: f64| (apply(function, real(input, raw)) / scale * f64::from(1 << extra)).round() as i16;
-    let entries = raw_inputs(input).into_iter().map(entry).collect();
-    Table { entries, extra }
+    raw_inputs(input).into_iter().map(entry).collect()
 }
 
 /// Most bits behind the point that leave a table's entries 16 bits.

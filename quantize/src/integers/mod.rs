@@ -12,7 +12,7 @@ use driftlet_runtime::format::{DType, NormMode, Precision};
 use crate::calibrate::Range;
 use crate::float::scratch_len;
 use crate::graph::{Graph, Node, Numbers, Op};
-use crate::program::{Program, Tensor, Tensors, Value, row, tensor};
+use crate::program::{Program, Tensor, Tensors, row, tensor};
 use crate::sharing::Sharing;
 use crate::{Activations, QuantizeError};
 use fixed::{fixed_point, sixteen_bits};
@@ -31,14 +31,17 @@ pub fn program<'g>(
         let tensors = match &node.op {
             Op::Linear(filter) | Op::Conv2d { filter, .. } => layers::layer(graph, &program, node, filter, means)?,
             Op::Attention(attention) => attention::tensors(&program, node, attention, &mut sharing)?,
-            _ => tensors(graph, &program, node)?,
+            _ => tensors(&program, node)?,
         };
         program.push(node, tensors, scratch_len(graph, node, Precision::Int8));
+        if let (Op::Lookup(_), Some(op)) = (&node.op, program.ops.last_mut()) {
+            op.count = functions::extra_bits(&program.values[node.output]);
+        }
     }
     Ok(program)
 }
 
-fn tensors<'g>(graph: &Graph, program: &Program, node: &Node, ) -> Result<Tensors<'g>, QuantizeError> {
+fn tensors<'g>(program: &Program, node: &Node) -> Result<Tensors<'g>, QuantizeError> {
     let output = &program.values[node.output];
     let operand = |i: usize| node.inputs[i].map(|v| &program.values[v]);
     let scale = |i: usize| operand(i).map_or(1.0, |v| f64::from(v.scale));
@@ -58,16 +61,18 @@ fn tensors<'g>(graph: &Graph, program: &Program, node: &Node, ) -> Result<Tensor
         Op::Lookup(function) => {
             let input = operand(0).ok_or_else(|| missing(node))?;
             let table = functions::table(*function, input, out, functions::extra_bits(output));
-            Tensors { weight: Some(row(DType::I16, &table.entries)), ..Tensors::default() }
+            Tensors { weight: Some(row(DType::I16, &table)), ..Tensors::default() }
         }
         Op::Mul(function) => {
             let input = operand(0).ok_or_else(|| missing(node))?;
             let factor = fixed::positive(functions::reach(*function, input) / 32767.0);
             let table = functions::table(*function, input, factor, 0);
             let rescale = scales(node, [factor * scale(1) / out])?;
-            Tensors { weight: Some(row(DType::I16, &table.entries)), rescale, ..Tensors::default() }
+            Tensors { weight: Some(row(DType::I16, &table)), rescale, ..Tensors::default() }
         }
-        Op::Gate => Tensors { rescale: scales(node, [scale(0) * scale(2) / out, scale(1) / out])?, ..Tensors::default() },
+        Op::Gate => {
+            Tensors { rescale: scales(node, [scale(0) * scale(2) / out, scale(1) / out])?, ..Tensors::default() }
+        }
         Op::Add(constant) => {
             let (weight, second) = match constant {
                 None => (None, scale(1)),
@@ -118,10 +123,7 @@ fn tensors<'g>(graph: &Graph, program: &Program, node: &Node, ) -> Result<Tensor
         | Op::Slice { .. }
         | Op::Resize(_)
         | Op::SpaceToDepth { .. }
-        | Op::DepthToSpace { .. } => {
-            let _ = graph;
-            Tensors::default()
-        }
+        | Op::DepthToSpace { .. } => Tensors::default(),
     })
 }
 
@@ -152,11 +154,6 @@ fn pixel_table(scale: f64, tanh: bool) -> Vec<i16> {
         ((y + 1.0) * 127.5 * 128.0).round() as i16
     };
     (0..=256).map(entry).collect()
-}
-
-/// The integer format of a value.
-fn format_of(program: &Program, node: &Node, operand: usize) -> Result<Value, QuantizeError> {
-    node.inputs[operand].map(|v| program.values[v]).ok_or_else(|| missing(node))
 }
 
 #[cfg(test)]

@@ -94,9 +94,8 @@ fn block<'a>(
     let gain1 = gain(checkpoint, &modulation, &name("norm1"), 1, 6);
     let y = modulated(graph, x, condition, gain1, part(checkpoint, &modulation, 0, 6));
     let [query, key, value] = [0, 1, 2].map(|i| linear(graph, part(checkpoint, &name("attention.qkv"), i, 3), y));
-    let norm_gain = |which: &str| {
-        Cow::Borrowed(&checkpoint.tensor(&name(&format!("attention.{which}_norm.weight"))).data[..])
-    };
+    let norm_gain =
+        |which: &str| Cow::Borrowed(&checkpoint.tensor(&name(&format!("attention.{which}_norm.weight"))).data[..]);
     let attention = Op::Attention(Attention {
         heads: net.heads,
         gains: Some([norm_gain("query"), norm_gain("key")]),
@@ -193,7 +192,8 @@ fn guidance_row(net: &Dit, checkpoint: &Checkpoint, strength: f64) -> Vec<f64> {
     };
     let count = Dit::FREQUENCIES;
     let angle = |k: usize| strength * f64::from(BASE.powf(-(k as f64) / count as f64) as f32);
-    let waves: Vec<f64> = (0..2 * count).map(|i| if i < count { angle(i).cos() } else { angle(i - count).sin() }).collect();
+    let waves: Vec<f64> =
+        (0..2 * count).map(|i| if i < count { angle(i).cos() } else { angle(i - count).sin() }).collect();
     let silu = |x: f64| x / (1.0 + (-x).exp());
     let inner: Vec<f64> = layer("linear1", &waves).into_iter().map(silu).collect();
     let outer = layer("linear2", &inner);

@@ -40,7 +40,10 @@ fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory
             }
         }
         OpKind::ClassEmbedding => float::widen(step.class_row::<W>(inputs), out),
-        OpKind::StyleEmbedding => float::embed_styles(x, step.style_rows::<W>(inputs), out),
+        OpKind::StyleEmbedding => {
+            let table: &[W] = step.model.tensor_data(op.weight);
+            float::embed_styles(x, step.style_rows(inputs).map(|row| &table[row * width..][..width]), out);
+        }
         OpKind::GuidanceEmbedding => {
             float::interpolate::<W>(step.model.tensor_data(op.weight), step.guidance_position(inputs), x, out);
         }
@@ -92,11 +95,11 @@ fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory
                 out[a..].copy_from_slice(y);
             }
         }
-        OpKind::Slice => moves::slice(x, op.count as usize * width, out),
+        OpKind::Slice => moves::slice(x, op.count as usize, width, out),
         OpKind::Resize if op.mode == ResizeMode::Bilinear as u8 => {
             float::resize_bilinear(x, step.operand(0).shape.map(|d| d as usize), out);
         }
-        OpKind::Resize => moves::resize_nearest(x, step.operand(0).shape.map(|d| d as usize), out),
+        OpKind::Resize => moves::resize_nearest(x, step.operand(0).shape.map(|d| d as usize), 2, out),
         OpKind::SpaceToDepth => {
             moves::space_to_depth(x, step.operand(0).shape.map(|d| d as usize), op.count as usize, out);
         }

@@ -3,8 +3,8 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Inputs, Memory, Operator, channels};
-use crate::format::{DType, Function, OpKind, ResizeMode};
-use crate::kernels::int8;
+use crate::format::{ConcatMode, DType, Function, NormMode, OpKind, ResizeMode, ValueRecord};
+use crate::kernels::int8::{self, Ints, IntsMut, Operand, Output};
 use crate::kernels::moves;
 use crate::pixels;
 
@@ -12,6 +12,8 @@ use crate::pixels;
 pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
     let (op, output) = (&step.op, &step.output);
     let Memory { out, scratch, inputs: bytes } = memory;
+    // An absent operand is never read; one in the place of the result is read from there.
+    let operand = |i: usize| operand(step.operand(i), bytes[i]);
     let width = channels(output);
     let fixed: &[i32] = step.optional(op.rescale).unwrap_or_default();
     match op.kind {
@@ -20,7 +22,11 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
             inputs.start.steps(out.len(), |i, x| out[i] = x);
         }
         OpKind::ClassEmbedding => cast_slice_mut(out).copy_from_slice(step.class_row::<i16>(inputs)),
-                OpKind::GuidanceEmbedding => {
+        OpKind::StyleEmbedding => {
+            let table = step.model.tensor_data(op.weight);
+            int8::embed_styles(table, step.style_rows(inputs), numbers(bytes[0]), cast_slice_mut(out));
+        }
+        OpKind::GuidanceEmbedding => {
             let at = step.guidance_position(inputs);
             int8::interpolate(step.model.tensor_data(op.weight), at, numbers(bytes[0]), cast_slice_mut(out));
         }
@@ -31,39 +37,122 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
             }
         }
         OpKind::Linear | OpKind::Conv2d => conv(step, bytes, out),
-        // Operators that move numbers, whatever their width.
-        OpKind::Slice | OpKind::SpaceToDepth | OpKind::DepthToSpace => {
+        OpKind::Slice | OpKind::Resize | OpKind::SpaceToDepth | OpKind::DepthToSpace => {
+            // Whatever their width.
             if output.dtype == DType::I8 {
-                shift_numbers::<i8>(step, numbers(bytes[0]), cast_slice_mut(out));
+                moved::<i8>(step, numbers(bytes[0]), cast_slice_mut(out));
             } else {
-                shift_numbers::<i16>(step, numbers(bytes[0]), cast_slice_mut(out));
+                moved::<i16>(step, numbers(bytes[0]), cast_slice_mut(out));
             }
         }
-        OpKind::Resize if op.mode == ResizeMode::Nearest as u8 => {
-            if output.dtype == DType::I8 {
-                shift_numbers::<i8>(step, numbers(bytes[0]), cast_slice_mut(out));
-            } else {
-                shift_numbers::<i16>(step, numbers(bytes[0]), cast_slice_mut(out));
-            }
+        OpKind::Norm => {
+            let mode = NormMode::from_code(op.mode).unwrap_or(NormMode::Rms);
+            let vector = |i: usize, tensor| match step.operands[i] {
+                Some(_) => Some(numbers(bytes[i])),
+                None => step.optional(tensor),
+            };
+            let norm = int8::Norm {
+                kind: match mode {
+                    NormMode::Rms => int8::NormKind::Rms,
+                    NormMode::Layer => int8::NormKind::Layer,
+                    NormMode::Group => int8::NormKind::Group(op.count as usize),
+                },
+                epsilon: u64::from(fixed[3] as u32) | u64::from(fixed[4] as u32) << 32,
+                gain: vector(1, op.weight).unwrap_or_default(),
+                shift: vector(2, op.bias),
+                gain_multiplier: fixed[0],
+                shift_multiplier: fixed[2],
+                right: fixed[1] as u32,
+            };
+            int8::norm(&operand(0), &norm, &mut output_of(output, out));
         }
-        _ => {}
+        OpKind::Attention => attention(step, bytes, scratch, out),
+        // Operators on every number.
+        OpKind::Lookup => {
+            let table = int8::Table { entries: step.model.tensor_data(op.weight), exponent: op.count };
+            int8::lookup(&operand(0), &table, &mut output_of(output, out));
+        }
+        OpKind::Mul => {
+            let table = int8::Table { entries: step.model.tensor_data(op.weight), exponent: 0 };
+            int8::mul(&operand(0), &table, &operand(1), scale(fixed), &mut output_of(output, out));
+        }
+        OpKind::Gate => {
+            int8::gate(&operand(0), &operand(2), &operand(1), scales(fixed), &mut output_of(output, out));
+        }
+        OpKind::Add => {
+            let constant = step.optional(op.weight);
+            let b = match constant {
+                Some(constant) => Operand { ints: Ints::I16(constant), zero: 0, bits: 16 },
+                None => operand(1),
+            };
+            int8::add(&operand(0), &b, scales(fixed), &mut output_of(output, out));
+        }
+        OpKind::Concat => {
+            let (a, b) = (step.operand(0), step.operand(1));
+            let (run_a, run_b, step_) = if op.mode == ConcatMode::Positions as u8 {
+                (a.elements(), b.elements(), output.elements())
+            } else {
+                (channels(a), channels(b), width)
+            };
+            let [first, second] =
+                [fixed[0], fixed[2]].map(|multiplier| int8::Scale { multiplier, shift: fixed[1] as u32 });
+            let mut out = output_of(output, out);
+            int8::requantize(&operand(0), first, int8::Place { first: 0, run: run_a, step: step_ }, &mut out);
+            int8::requantize(&operand(1), second, int8::Place { first: run_a, run: run_b, step: step_ }, &mut out);
+        }
+        OpKind::GlobalAvgPool => {
+            int8::global_avg_pool(&operand(0), scale(fixed), &mut output_of(output, out));
+        }
+        // Pictures are for float models; the parse refused it.
+        OpKind::Input => {}
     }
-    let _ = (scratch, width, fixed);
 }
 
-fn shift_numbers<T: Copy>(step: &Operator, x: &[T], out: &mut [T]) {
-    let (op, shape) = (&step.op, step.operand(0).shape.map(|d| d as usize));
+fn scale(fixed: &[i32]) -> int8::Scale {
+    int8::Scale { multiplier: fixed[0], shift: fixed[1] as u32 }
+}
+
+fn scales(fixed: &[i32]) -> int8::Scales {
+    int8::Scales { first: fixed[0], second: fixed[2], shift: fixed[1] as u32 }
+}
+
+fn attention(step: &Operator, bytes: [Option<&[u8]>; 3], scratch: &mut [u8], out: &mut [u8]) {
+    let _ = (step, bytes, scratch, out);
+}
+
+/// Operators that move numbers as they are.
+fn moved<T: int8::Int>(step: &Operator, x: &[T], out: &mut [T]) {
+    let (op, input) = (&step.op, step.operand(0).shape.map(|d| d as usize));
+    let count = op.count as usize;
     match op.kind {
-        OpKind::Slice => moves::slice(x, op.count as usize * shape[2], out),
-        OpKind::Resize => moves::resize_nearest(x, shape, out),
-        OpKind::SpaceToDepth => moves::space_to_depth(x, shape, op.count as usize, out),
-        _ => moves::depth_to_space(x, step.output.shape.map(|d| d as usize), op.count as usize, out),
+        OpKind::Slice => moves::slice(x, count, input[2], out),
+        OpKind::Resize if op.mode == ResizeMode::Bilinear as u8 => int8::bilinear(x, input, out),
+        OpKind::Resize => moves::resize_nearest(x, input, 2, out),
+        OpKind::SpaceToDepth => moves::space_to_depth(x, input, count, out),
+        _ => moves::depth_to_space(x, step.output.shape.map(|d| d as usize), count, out),
     }
 }
 
 /// Numbers of an operand that is not in the place of the result.
 fn numbers<T: bytemuck::AnyBitPattern>(bytes: Option<&[u8]>) -> &[T] {
     cast_slice(bytes.unwrap_or_default())
+}
+
+fn operand<'a>(value: &ValueRecord, bytes: Option<&'a [u8]>) -> Operand<'a> {
+    let ints = match (bytes, value.dtype) {
+        (None, _) => Ints::InPlace,
+        (Some(bytes), DType::I8) => Ints::I8(cast_slice(bytes)),
+        (Some(bytes), _) => Ints::I16(cast_slice(bytes)),
+    };
+    Operand { ints, zero: value.zero_point.into(), bits: value.bits }
+}
+
+fn output_of<'a>(value: &ValueRecord, bytes: &'a mut [u8]) -> Output<'a> {
+    let ints = match value.dtype {
+        DType::I8 => IntsMut::I8(cast_slice_mut(bytes)),
+        _ => IntsMut::I16(cast_slice_mut(bytes)),
+    };
+    Output { ints, zero: value.zero_point.into(), bits: value.bits }
 }
 
 fn conv(step: &Operator, bytes: [Option<&[u8]>; 3], out: &mut [u8]) {

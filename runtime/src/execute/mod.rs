@@ -7,7 +7,7 @@ mod memory;
 
 use core::ops::ControlFlow;
 
-use crate::format::{ConvMode, DType, OpKind, OpRecord, Precision, ValueRecord};
+use crate::format::{ConvMode, DType, NONE, OpKind, OpRecord, Precision, ValueRecord};
 use crate::kernels::Geometry;
 use crate::kernels::int8::Position;
 use crate::model::Model;
@@ -100,14 +100,8 @@ fn run_operator(step: &Operator, memory: Memory, inputs: &Inputs) {
 
 impl<'m> Operator<'m> {
     fn new(model: &'m Model<'m>, op: OpRecord) -> Self {
-        let value = |index| (index != crate::format::NONE).then(|| model.value(index));
-        Self {
-            model,
-            op,
-            output: model.value(op.output),
-            operands: op.inputs.map(value),
-            scratch: value(op.scratch),
-        }
+        let value = |index| (index != NONE).then(|| model.value(index));
+        Self { model, op, output: model.value(op.output), operands: op.inputs.map(value), scratch: value(op.scratch) }
     }
 
     /// The record of an operand that the parse proved to be there.
@@ -117,7 +111,7 @@ impl<'m> Operator<'m> {
 
     /// The numbers of a tensor, `None` where the operator has none.
     fn optional<T: bytemuck::AnyBitPattern>(&self, index: u32) -> Option<&'m [T]> {
-        (index != crate::format::NONE).then(|| self.model.tensor_data(index))
+        (index != NONE).then(|| self.model.tensor_data(index))
     }
 
     /// The row of a table that the class chooses.
@@ -128,17 +122,11 @@ impl<'m> Operator<'m> {
         &table[class * self.output.elements()..][..self.output.elements()]
     }
 
-    /// Rows of the style tables that are chosen, one of each.
-    fn style_rows<'s, T: bytemuck::AnyBitPattern>(&self, inputs: &'s Inputs) -> impl Iterator<Item = &'m [T]> + Clone + 's
-    where
-        'm: 's,
-    {
-        let [_, styles, rows, width] = self.model.tensor(self.op.weight).dims;
-        let table: &'m [T] = self.model.tensor_data(self.op.weight);
-        (0..styles).map(move |i| {
-            let row = (i * rows + inputs.start.style(i, rows)) as usize;
-            &table[row * width as usize..][..width as usize]
-        })
+    /// Rows of the style tables that are chosen, one of each, counted over all tables.
+    fn style_rows(&self, inputs: &Inputs) -> impl Iterator<Item = usize> + Clone {
+        let [_, styles, rows, _] = self.model.tensor(self.op.weight).dims;
+        let start = inputs.start;
+        (0..styles).map(move |i| (i * rows + start.style(i, rows)) as usize)
     }
 
     fn guidance_position(&self, inputs: &Inputs) -> Position {

@@ -31,33 +31,39 @@ pub struct Geometry {
     pub kernel_width: usize,
     pub stride: usize,
     pub padding: usize,
-    /// Every input pixel stands for a square of this many; the upsampled map never exists in memory.
+    /// Every input pixel stands for a square of this many; the upsampled map never exists in memory. 1 or 2.
     pub upsample: usize,
-    /// Every channel has a filter of its own.
+    /// Output channel `c` reads input channel `c` alone.
     pub depthwise: bool,
-    /// Strides enlarge the map instead of reducing it.
+    /// The stride spreads the input instead of skipping over it: input `i` reaches outputs from `i * stride - padding` on,
+    /// one for each tap.
     pub transposed: bool,
 }
 
 impl Geometry {
-    /// Input row that tap `k` of output row `o` reads, `None` in the padding.
+    /// Input row that tap `k` of output row `o` reads, `None` in the padding or, transposed, between rows.
     pub fn input_row(&self, o: usize, k: usize) -> Option<usize> {
         self.source(o, k, self.in_height)
     }
 
-    /// Input column that tap `k` of output column `o` reads, `None` in the padding.
+    /// Input column that tap `k` of output column `o` reads, `None` in the padding or, transposed, between columns.
     pub fn input_column(&self, o: usize, k: usize) -> Option<usize> {
         self.source(o, k, self.in_width)
     }
 
+    /// Input channels that a filter reads.
+    pub fn filter_depth(&self) -> usize {
+        if self.depthwise { 1 } else { self.in_channels }
+    }
+
     fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
         let at = if self.transposed {
-            // Only every stride-th place has an input.
-            let place = (o + self.padding).checked_sub(k)?;
-            if !place.is_multiple_of(self.stride) {
+            let spread = (o + self.padding).checked_sub(k)?;
+            let at = spread / self.stride;
+            if at * self.stride != spread {
                 return None;
             }
-            place / self.stride
+            at
         } else {
             // Upsampling is 1 or 2; a shift spares microcontrollers the division.
             (o * self.stride + k).checked_sub(self.padding)? >> (self.upsample - 1)

@@ -24,14 +24,7 @@ pub enum Residual<'a> {
 }
 
 /// Convolution or linear layer.
-pub fn conv<W: Weight>(
-    g: &Geometry,
-    x: &[f32],
-    w: &Weights<W>,
-    residual: Residual,
-    relu: bool,
-    out: &mut [f32],
-) {
+pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residual, relu: bool, out: &mut [f32]) {
     for oy in 0..g.out_height {
         for ox in (0..g.out_width).step_by(POSITIONS) {
             let positions = POSITIONS.min(g.out_width - ox);

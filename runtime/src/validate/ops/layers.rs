@@ -59,13 +59,7 @@ pub fn conv(c: &Context) -> Proof {
 }
 
 /// What linear layers and convolutions share: types, bias, residual, fixed-point scales and the accumulator's width.
-fn accumulation(
-    c: &Context,
-    input: &ValueRecord,
-    residual: Option<ValueRecord>,
-    outputs: u32,
-    terms: u64,
-) -> Proof {
+fn accumulation(c: &Context, input: &ValueRecord, residual: Option<ValueRecord>, outputs: u32, terms: u64) -> Proof {
     ensure(matches!(c.op.function, Function::Identity | Function::Relu), "layers apply relu or nothing")?;
     c.numbers(&[input, &c.output])?;
     if let Some(residual) = &residual {

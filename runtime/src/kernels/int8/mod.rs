@@ -1,0 +1,29 @@
+//! Integer kernels: 8-bit weights, 8- or 16-bit values, exact sums, one fixed-point rounding. See `docs/arithmetic.md`.
+//!
+//! Sizes, bits and scales are those that the parse admits; on them nothing overflows, and nothing panics.
+
+mod add;
+mod concat;
+mod conv;
+mod embed;
+mod fixed;
+mod lookup;
+mod norm;
+mod operand;
+mod pool;
+mod resize;
+mod root;
+#[cfg(test)]
+mod testing;
+
+pub use add::{add, gate};
+pub use concat::{Place, requantize};
+pub use conv::{Epilogue, Rescale, Residual, Weights, conv};
+pub use embed::{Position, embed_styles, interpolate};
+pub use fixed::{Int, Scale, Scales};
+pub use lookup::{Table, lookup, mul};
+pub use norm::{Kind as NormKind, Norm, norm};
+pub use operand::{Ints, IntsMut, Operand, Output};
+pub use pool::global_avg_pool;
+pub use resize::bilinear;
+pub use root::Normalizer;
