@@ -26,7 +26,7 @@ mod bias;
 mod calibrate;
 mod emit;
 mod float;
-mod graph;
+pub mod graph;
 mod integers;
 mod lower;
 mod plan;
@@ -38,7 +38,8 @@ pub use driftlet_runtime::format::Precision;
 
 use std::io::{Cursor, Seek, Write};
 
-use driftlet_checkpoint::Checkpoint;
+use driftlet_checkpoint::{Checkpoint, Config};
+use graph::Graph;
 use program::{Metadata, Program};
 use reference::Reference;
 
@@ -104,11 +105,59 @@ pub fn quantize_to(
     sink: &mut (impl Write + Seek),
 ) -> Result<(), QuantizeError> {
     let graph = lower::lower(checkpoint)?;
+    let Config { data, class_names, .. } = &checkpoint.config;
+    quantize_graph(&graph, &Description { data, class_names }, options, sink)
+}
+
+/// What a file says about the data of its network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Description<'a> {
+    /// Name of the data set.
+    pub data: &'a str,
+    /// Names of the classes.
+    pub class_names: &'a [String],
+}
+
+/// As [`quantize_to`], of a network that is given as a graph: any that the runtime's operators can express.
+///
+/// ```
+/// use driftlet_quantize::graph::{Filter, Graph, Layout, Op};
+/// use driftlet_quantize::{Description, Options, Precision, quantize_graph};
+///
+/// # fn main() -> Result<(), driftlet_quantize::QuantizeError> {
+/// let mut graph = Graph::default();
+/// let noise = graph.push(Op::Noise, &[], [1, 1, 4]);
+/// let filter = Filter {
+///     name: "out".into(),
+///     weight: vec![0.5; 12 * 4].into(),
+///     layout: Layout::InputsLast,
+///     bias: vec![0.0; 12].into(),
+///     outputs: 12,
+///     kernel: 1,
+///     inputs: 4,
+///     relu: false,
+/// };
+/// graph.output = graph.push(Op::Linear(filter), &[noise], [2, 2, 3]);
+/// graph.pixels = Some(graph.push(Op::Pixels { tanh: true }, &[graph.output], [2, 2, 3]));
+/// let mut file = std::io::Cursor::new(Vec::new());
+/// quantize_graph(&graph, &Description::default(), &Options::new("example", Precision::Int8), &mut file)?;
+/// # assert!(!file.into_inner().is_empty());
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// As [`quantize_to`].
+pub fn quantize_graph(
+    graph: &Graph,
+    description: &Description,
+    options: &Options,
+    sink: &mut (impl Write + Seek),
+) -> Result<(), QuantizeError> {
     let mut metadata = Metadata {
         name: options.name.clone(),
         precision: options.precision.name().into(),
-        data: checkpoint.config.data.clone(),
-        class_names: checkpoint.config.class_names.clone(),
+        data: description.data.into(),
+        class_names: description.class_names.to_vec(),
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
         layers: Vec::new(),
         arena_bound: None,
@@ -117,14 +166,14 @@ pub fn quantize_to(
     // Only generators can calibrate themselves.
     let generator = !graph.nodes.iter().any(|node| matches!(node.op, graph::Op::Input));
     if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
-        return emit::emit(&float::program(&graph, options.precision, None)?, &metadata, sink);
+        return emit::emit(&float::program(graph, options.precision, None)?, &metadata, sink);
     }
-    let reference = Reference::new(&graph, &metadata)?;
-    let calibration = calibrate::calibrate(&reference, &graph, options)?;
+    let reference = Reference::new(graph, &metadata)?;
+    let calibration = calibrate::calibrate(&reference, graph, options)?;
     metadata.calibration = Some(calibration.summary);
     let program: Program = match options.precision {
-        Precision::Int8 => integers::program(&graph, &calibration.ranges, &calibration.means, options.activations)?,
-        Precision::F32 | Precision::F16 => float::program(&graph, options.precision, Some(&calibration.means))?,
+        Precision::Int8 => integers::program(graph, &calibration.ranges, &calibration.means, options.activations)?,
+        Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
     emit::emit(&program, &metadata, sink)
 }
