@@ -34,58 +34,88 @@ pub struct Graph<'a> {
 /// An operator with what it reads and writes.
 #[derive(Debug)]
 pub struct Node<'a> {
+    /// What it does.
     pub op: Op<'a>,
     /// Operands at the places that the runtime's operator gives them.
     pub inputs: [Option<ValueId>; 3],
+    /// The value written.
     pub output: ValueId,
 }
 
 /// What an operator does; `driftlet_runtime::format::OpKind` has the operands.
 #[derive(Debug)]
 pub enum Op<'a> {
+    /// Standard normal noise of the value's shape.
     Noise,
+    /// Pictures, for networks that look at them.
     Input,
-    /// `[classes, width]`.
+    /// The row of the class: `[classes, width]`.
     ClassEmbedding(Numbers<'a>),
-    /// Tables `[rows, width]`, one after the other.
+    /// The operand plus a row of each table.
     StyleEmbedding {
+        /// `[rows, width]` each.
         tables: Vec<Numbers<'a>>,
+        /// Rows of each.
         rows: usize,
     },
-    /// `[knots, width]`.
+    /// The operand plus a row between two of the knots: `[knots, width]`.
     GuidanceEmbedding(Numbers<'a>),
+    /// Matrix product at every position; a second operand is added.
     Linear(Filter<'a>),
+    /// Convolution; a second operand is added.
     Conv2d {
+        /// Its weights.
         filter: Filter<'a>,
+        /// Its way over the map.
         window: Window,
     },
+    /// Mean over positions.
     GlobalAvgPool,
-    /// Gain and shift per channel, unless they are operands.
+    /// Normalization. Gain and shift per channel, unless they are operands.
     Norm {
+        /// Which numbers share their statistics.
         mode: NormMode,
+        /// Groups of channels; 0 for other modes.
         groups: usize,
+        /// Added to the mean square or variance.
         epsilon: f32,
+        /// `[channels]`.
         gain: Option<Numbers<'a>>,
+        /// `[channels]`.
         shift: Option<Numbers<'a>>,
     },
+    /// A function of every number.
     Lookup(Function),
+    /// A function of the first operand times the second.
     Mul(Function),
+    /// First operand times the third, a factor per channel, plus the second.
     Gate,
-    /// A constant `[positions, channels]`, unless the second summand is an operand.
+    /// Sum; one position is added to all. A constant `[positions, channels]`, unless the second summand is an operand.
     Add(Option<Numbers<'a>>),
+    /// Attention of queries, keys and values.
     Attention(Attention<'a>),
+    /// Two values, one after the other.
     Concat(ConcatMode),
+    /// Some positions.
     Slice {
+        /// The first of them.
         from: usize,
     },
+    /// Map of twice the size.
     Resize(ResizeMode),
+    /// Squares of positions become channels.
     SpaceToDepth {
+        /// Side of a square.
         patch: usize,
     },
+    /// Channels become squares of positions.
     DepthToSpace {
+        /// Side of a square.
         patch: usize,
     },
+    /// Rounding to 8-bit pixels.
     Pixels {
+        /// Whether `tanh` is applied before.
         tanh: bool,
     },
 }
@@ -93,9 +123,13 @@ pub enum Op<'a> {
 /// How a convolution moves over its input.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
+    /// Dense, depthwise or transposed.
     pub mode: ConvMode,
+    /// Positions from one output to the next.
     pub stride: u8,
+    /// Nearest upsampling of the input, 1 or 2.
     pub upsample: u8,
+    /// Zeros on every side.
     pub padding: u8,
     /// Rows and columns of a transposed convolution behind the last that the kernel reaches.
     pub behind: u8,
@@ -111,18 +145,22 @@ impl Window {
 /// Parameters of attention.
 #[derive(Debug)]
 pub struct Attention<'a> {
+    /// Number of heads.
     pub heads: usize,
     /// Gains of the normalization of queries and keys, `[head]` each.
     pub gains: Option<[Numbers<'a>; 2]>,
     /// Added to the mean square of queries and keys.
     pub epsilon: f32,
+    /// Rotary embedding; operators share one table.
     pub rotary: Option<Arc<Rotary>>,
 }
 
 /// Cosines and sines of rotary embedding, `[tokens, head / 2]` each.
 #[derive(Debug)]
 pub struct Rotary {
+    /// Cosines.
     pub cosines: Vec<f32>,
+    /// Sines.
     pub sines: Vec<f32>,
 }
 
@@ -140,14 +178,19 @@ pub enum Layout {
 pub struct Filter<'a> {
     /// Name of the layer, for messages.
     pub name: String,
+    /// The weights.
     pub weight: Numbers<'a>,
+    /// Their order.
     pub layout: Layout,
     /// `[outputs]`.
     pub bias: Numbers<'a>,
+    /// Output channels.
     pub outputs: usize,
+    /// Side of the kernel; 1 for linear layers.
     pub kernel: usize,
     /// Channels that one output reads.
     pub inputs: usize,
+    /// Whether negative results become zero.
     pub relu: bool,
 }
 

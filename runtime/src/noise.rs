@@ -88,9 +88,9 @@ pub(crate) fn quarter_turn(position: u16) -> [i32; 2] {
     let sine = |t: i64| {
         // (pi / 2)^k / k! with alternating signs, in 2^-30, from k = 11 down to 1.
         const COEFFICIENTS: [i64; 6] = [-3864, 172_272, -5_026_995, 85_569_306, -693_598_668, 1_686_629_713];
-        let square = t * t >> 30;
-        let sum = COEFFICIENTS.iter().fold(0, |sum: i64, c| (sum * square >> 30) + c);
-        (sum * t >> 30).clamp(0, 1 << 30) as i32
+        let square = (t * t) >> 30;
+        let sum = COEFFICIENTS.iter().fold(0, |sum: i64, c| ((sum * square) >> 30) + c);
+        ((sum * t) >> 30).clamp(0, 1 << 30) as i32
     };
     let t = i64::from(position) << 14;
     [sine((1 << 30) - t), sine(t)]

@@ -74,7 +74,7 @@ impl Start<'_> {
 
     /// The row of style table `index`.
     pub(crate) fn style(&self, index: u32, rows: u32) -> u32 {
-        let drawn = |seed| (u64::from(word(seed, Stream::Style, index)) * u64::from(rows) >> 32) as u32;
+        let drawn = |seed| ((u64::from(word(seed, Stream::Style, index)) * u64::from(rows)) >> 32) as u32;
         match *self {
             Start::Seed(seed) => drawn(seed),
             Start::Between { from, to, position } => drawn(if position < 1 << 15 { from } else { to }),

@@ -87,7 +87,7 @@ pub fn resize_bilinear(x: &[f32], [height, width, channels]: [usize; 3], out: &m
 /// The input position that an output position lies on, and the next one on its side.
 fn neighbours(o: usize, len: usize) -> (usize, usize) {
     let near = o / 2;
-    let far = if o % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(len - 1) };
+    let far = if o.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(len - 1) };
     (near, far)
 }
 

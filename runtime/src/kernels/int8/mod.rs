@@ -18,7 +18,7 @@ mod testing;
 
 pub use add::{add, gate};
 pub use concat::{Place, requantize};
-pub use conv::{Epilogue, Rescale, Residual, Weights, conv};
+pub use conv::{Epilogue, Residual, Weights, conv};
 pub use embed::{Position, embed_styles, interpolate};
 pub use fixed::{Int, Scale, Scales};
 pub use lookup::{Table, lookup, mul};
