@@ -142,7 +142,8 @@ fn step_float(
         OpKind::Linear | OpKind::Conv2d => {
             let Some(input) = input else { return };
             let geometry = geometry(model, op, input, output);
-            let (x, residual, out) = (cast_slice(x), residual.map(cast_slice), cast_slice_mut(out));
+            let residual = residual.map_or(float::Residual::None, |r| float::Residual::Given(cast_slice(r)));
+            let (x, out) = (cast_slice(x), cast_slice_mut(out));
             let (bias, relu) = (model.tensor_data(op.bias), op.activation == Activation::Relu);
             if half {
                 let weights = float::Weights::<u16> { weight: model.tensor_data(op.weight), bias };

@@ -1,29 +1,7 @@
-//! Single-precision kernels, with single- or half-precision weights. The order of every sum is fixed, and products and
-//! sums are rounded separately, so results agree across targets.
+//! Convolutions and linear layers.
 
-use super::Geometry;
-
-/// A stored weight.
-pub trait Weight: Copy {
-    /// The weight in single precision, exactly.
-    fn to_f32(self) -> f32;
-}
-
-impl Weight for f32 {
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-
-/// The bits of a half-precision number.
-impl Weight for u16 {
-    fn to_f32(self) -> f32 {
-        // Moving exponent and mantissa into place leaves the exponent 112 too small; the product corrects it and
-        // normalizes subnormals. Infinities and NaN come out finite; quantize never writes them.
-        let magnitude = f32::from_bits(u32::from(self & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
-        f32::from_bits(magnitude.to_bits() | u32::from(self & 0x8000) << 16)
-    }
-}
+use super::Weight;
+use crate::kernels::Geometry;
 
 /// Output positions and channels computed together: 4 x 8 sums fit the registers of every SIMD instruction set.
 const POSITIONS: usize = 4;
@@ -36,8 +14,17 @@ pub struct Weights<'a, W> {
     pub bias: &'a [f32],
 }
 
+/// What a kernel adds to a sum before the relu.
+#[derive(Clone, Copy, Debug)]
+pub enum Residual<'a> {
+    None,
+    Given(&'a [f32]),
+    /// The numbers lie in the output.
+    InPlace,
+}
+
 /// Convolution or linear layer.
-pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Option<&[f32]>, relu: bool, out: &mut [f32]) {
+pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residual, relu: bool, out: &mut [f32]) {
     for oy in 0..g.out_height {
         for ox in (0..g.out_width).step_by(POSITIONS) {
             let positions = POSITIONS.min(g.out_width - ox);
@@ -47,7 +34,11 @@ pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Option
                 for (p, sums) in tile.iter().take(positions).enumerate() {
                     let at = (oy * g.out_width + ox + p) * g.out_channels + oc;
                     for (i, &sum) in sums[..channels].iter().enumerate() {
-                        let y = sum + residual.map_or(0.0, |r| r[at + i]);
+                        let y = match residual {
+                            Residual::None => sum,
+                            Residual::Given(r) => sum + r[at + i],
+                            Residual::InPlace => sum + out[at + i],
+                        };
                         out[at + i] = if relu { y.max(0.0) } else { y };
                     }
                 }
@@ -112,54 +103,6 @@ fn accumulate_position<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W], g:
     for (weights, &x) in tap.chunks_exact(g.out_channels).zip(input) {
         for (sum, weight) in sums.iter_mut().zip(&weights[oc..]) {
             *sum += x * weight.to_f32();
-        }
-    }
-}
-
-/// `out = input + (1 - t) * row + t * next row` with `t = fraction / 2^shift`.
-pub fn interpolate<W: Weight>(table: &[W], at: super::int8::Position, input: &[f32], out: &mut [f32]) {
-    let width = out.len();
-    let low = &table[at.row * width..][..width];
-    let high = &table[(at.row + 1) * width..][..width];
-    let t = at.fraction as f32 / (1u32 << at.shift) as f32;
-    for (((out, &x), low), high) in out.iter_mut().zip(input).zip(low).zip(high) {
-        let (low, high) = (low.to_f32(), high.to_f32());
-        *out = x + (low + (high - low) * t);
-    }
-}
-
-/// Stored numbers in single precision.
-pub fn widen<W: Weight>(stored: &[W], out: &mut [f32]) {
-    for (out, w) in out.iter_mut().zip(stored) {
-        *out = w.to_f32();
-    }
-}
-
-/// Mean over all positions of a map.
-pub fn global_avg_pool(x: &[f32], out: &mut [f32]) {
-    let positions = (x.len() / out.len()) as f32;
-    out.fill(0.0);
-    for position in x.chunks_exact(out.len()) {
-        for (sum, &x) in out.iter_mut().zip(position) {
-            *sum += x;
-        }
-    }
-    for sum in out {
-        *sum /= positions;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_finite_half_converts_exactly() {
-        for bits in 0..=u16::MAX {
-            let expected = half::f16::from_bits(bits);
-            if expected.is_finite() {
-                assert_eq!(bits.to_f32().to_bits(), expected.to_f32().to_bits(), "{bits:#06x}");
-            }
         }
     }
 }
