@@ -12,6 +12,8 @@ mod lookup;
 mod norm;
 mod pool;
 mod resize;
+#[cfg(test)]
+mod testing;
 mod weight;
 
 pub use add::{add, add_weights, gate};
