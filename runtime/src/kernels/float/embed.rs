@@ -24,3 +24,32 @@ pub fn interpolate<W: Weight>(table: &[W], at: Position, input: &[f32], out: &mu
         *out = x + (low + (high - low) * t);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::float::testing::{assert_close, numbers};
+
+    #[test]
+    fn styles_are_added() {
+        let (input, rows) = (numbers(1, 9), [2, 3, 4].map(|seed| numbers(seed, 9)));
+        let mut out = vec![0.0; 9];
+        embed_styles(&input, rows.iter().map(Vec::as_slice), &mut out);
+        let expected: Vec<f64> =
+            (0..9).map(|i| f64::from(input[i]) + rows.iter().map(|r| f64::from(r[i])).sum::<f64>()).collect();
+        assert_close(&out, &expected, 1e-6);
+        embed_styles::<u16>(&input, core::iter::empty(), &mut out);
+        assert_eq!(out, input);
+    }
+
+    #[test]
+    fn guidance_lies_between_two_rows() {
+        let (input, table) = (numbers(1, 6), numbers(2, 3 * 6));
+        let mut out = vec![0.0; 6];
+        interpolate(&table, Position { row: 1, fraction: 3, shift: 3 }, &input, &mut out);
+        let expected: Vec<f64> = (0..6)
+            .map(|i| f64::from(input[i]) + 0.625 * f64::from(table[6 + i]) + 0.375 * f64::from(table[12 + i]))
+            .collect();
+        assert_close(&out, &expected, 1e-6);
+    }
+}

@@ -24,3 +24,34 @@ fn neighbours(o: usize, len: usize) -> (usize, usize) {
     let far = if o.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(len - 1) };
     (near, far)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::float::testing::{assert_close, numbers};
+
+    #[test]
+    fn pixels_keep_their_centres() {
+        for shape in [[1, 1, 3], [1, 4, 1], [5, 3, 2]] {
+            let [height, width, channels] = shape;
+            let x = numbers(1, height * width * channels);
+            let mut out = vec![f32::NAN; 4 * x.len()];
+            resize_bilinear(&x, shape, &mut out);
+            // The place of a new pixel's centre among the old ones: (o + 1/2) / 2 - 1/2.
+            let line = |o: usize, len: usize| {
+                let at = ((o as f64 + 0.5) / 2.0 - 0.5).clamp(0.0, (len - 1) as f64);
+                (at.floor() as usize, (at.ceil() as usize).min(len - 1), at.fract())
+            };
+            let expected: Vec<f64> = (0..out.len())
+                .map(|i| {
+                    let (oy, ox, c) = (i / channels / (2 * width), i / channels % (2 * width), i % channels);
+                    let ((y, y2, fy), (x1, x2, fx)) = (line(oy, height), line(ox, width));
+                    let at = |y: usize, x_: usize| f64::from(x[(y * width + x_) * channels + c]);
+                    let row = |y| at(y, x1) * (1.0 - fx) + at(y, x2) * fx;
+                    row(y) * (1.0 - fy) + row(y2) * fy
+                })
+                .collect();
+            assert_close(&out, &expected, 1e-6);
+        }
+    }
+}
