@@ -3,7 +3,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Inputs, Memory, Operator, channels, positions};
-use crate::format::{ConcatMode, Function, NONE, NormMode, OpKind, Precision, ResizeMode};
+use crate::format::{Function, NONE, OpKind, Precision, ResizeMode};
 use crate::kernels::float::{self, Weight};
 use crate::kernels::moves;
 use crate::pixels;
@@ -52,18 +52,20 @@ fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory
             let weights = float::Weights::<W> { weight: step.model.tensor_data(op.weight), bias };
             let residual = match (step.operands[1], read[1]) {
                 (None, _) => float::Residual::None,
-                (Some(_), Some(numbers)) => float::Residual::Separate(numbers),
+                (Some(_), Some(numbers)) => float::Residual::Given(numbers),
                 (Some(_), None) => float::Residual::InPlace,
             };
             float::conv(&step.geometry(), x, &weights, residual, op.function == Function::Relu, out);
         }
         OpKind::GlobalAvgPool => float::global_avg_pool(x, out),
         OpKind::Norm => {
-            let mode = NormMode::from_code(op.mode).unwrap_or(NormMode::Rms);
-            let shape = float::NormShape { positions: positions(output), channels: width, groups: op.count as usize };
-            let gain = if step.operands[1].is_some() { y } else { step.model.tensor_data(op.weight) };
-            let shift = if step.operands[2].is_some() { Some(z) } else { step.optional(op.bias) };
-            float::norm(read[0], mode, shape, step.model.tensor_data(op.rescale)[0], gain, shift, out);
+            let norm = float::Norm {
+                kind: step.norm_kind(),
+                epsilon: step.model.tensor_data(op.rescale)[0],
+                gain: if step.operands[1].is_some() { y } else { step.model.tensor_data(op.weight) },
+                shift: if step.operands[2].is_some() { Some(z) } else { step.optional(op.bias) },
+            };
+            float::norm(read[0], &norm, out);
         }
         OpKind::Lookup => float::lookup(read[0], op.function, out),
         OpKind::Mul => float::mul(read[0], op.function, read[1], out),
@@ -73,27 +75,23 @@ fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory
         }
         OpKind::Add => float::add(read[0], read[1], out),
         OpKind::Attention => {
+            // Cosines, then sines.
+            let rotary = step.optional(op.shared).map(|table: &[f32]| table.split_at(table.len() / 2));
             let parameters = float::Attention {
                 tokens: positions(output),
                 heads: op.count as usize,
                 head: width / op.count as usize,
-                gains: step.optional(op.weight).zip(step.optional(op.bias)),
+                query_gain: step.optional(op.weight),
+                key_gain: step.optional(op.bias),
                 epsilon: step.model.tensor_data(op.rescale)[0],
-                rotary: step.optional(op.shared),
+                rotary: rotary.map(|(cos, sin)| float::Rotary { cos, sin }),
             };
             float::attention(&parameters, read[0], y, z, cast_slice_mut(memory.scratch), out);
         }
-        OpKind::Concat if op.mode == ConcatMode::Positions as u8 => {
-            let (first, second) = out.split_at_mut(x.len());
-            first.copy_from_slice(x);
-            second.copy_from_slice(y);
-        }
         OpKind::Concat => {
-            let (a, b) = (channels(step.operand(0)), channels(step.operand(1)));
-            for ((out, x), y) in out.chunks_exact_mut(width).zip(x.chunks_exact(a)).zip(y.chunks_exact(b)) {
-                out[..a].copy_from_slice(x);
-                out[a..].copy_from_slice(y);
-            }
+            let [first, second] = step.places();
+            float::concat(x, first, out);
+            float::concat(y, second, out);
         }
         OpKind::Slice => moves::slice(x, op.count as usize, width, out),
         OpKind::Resize if op.mode == ResizeMode::Bilinear as u8 => {

@@ -2,8 +2,8 @@
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
-use super::{Inputs, Memory, Operator, channels};
-use crate::format::{ConcatMode, DType, Function, NormMode, OpKind, ResizeMode, ValueRecord};
+use super::{Inputs, Memory, Operator};
+use crate::format::{DType, Function, OpKind, ResizeMode, ValueRecord};
 use crate::kernels::int8::{self, Ints, IntsMut, Operand, Output};
 use crate::kernels::moves;
 use crate::pixels;
@@ -14,7 +14,6 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
     let Memory { out, scratch, inputs: bytes } = memory;
     // An absent operand is never read; one in the place of the result is read from there.
     let operand = |i: usize| operand(step.operand(i), bytes[i]);
-    let width = channels(output);
     let fixed: &[i32] = step.optional(op.rescale).unwrap_or_default();
     match op.kind {
         OpKind::Noise => {
@@ -46,17 +45,12 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
             }
         }
         OpKind::Norm => {
-            let mode = NormMode::from_code(op.mode).unwrap_or(NormMode::Rms);
             let vector = |i: usize, tensor| match step.operands[i] {
                 Some(_) => Some(numbers(bytes[i])),
                 None => step.optional(tensor),
             };
             let norm = int8::Norm {
-                kind: match mode {
-                    NormMode::Rms => int8::NormKind::Rms,
-                    NormMode::Layer => int8::NormKind::Layer,
-                    NormMode::Group => int8::NormKind::Group(op.count as usize),
-                },
+                kind: step.norm_kind(),
                 epsilon: u64::from(fixed[3] as u32) | u64::from(fixed[4] as u32) << 32,
                 gain: vector(1, op.weight).unwrap_or_default(),
                 shift: vector(2, op.bias),
@@ -88,17 +82,10 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
             int8::add(&operand(0), &b, scales(fixed), &mut output_of(output, out));
         }
         OpKind::Concat => {
-            let (a, b) = (step.operand(0), step.operand(1));
-            let (run_a, run_b, step_) = if op.mode == ConcatMode::Positions as u8 {
-                (a.elements(), b.elements(), output.elements())
-            } else {
-                (channels(a), channels(b), width)
-            };
-            let [first, second] =
-                [fixed[0], fixed[2]].map(|multiplier| int8::Scale { multiplier, shift: fixed[1] as u32 });
-            let mut out = output_of(output, out);
-            int8::requantize(&operand(0), first, int8::Place { first: 0, run: run_a, step: step_ }, &mut out);
-            int8::requantize(&operand(1), second, int8::Place { first: run_a, run: run_b, step: step_ }, &mut out);
+            let scale = |multiplier| int8::Scale { multiplier, shift: fixed[1] as u32 };
+            let ([first, second], mut out) = (step.places(), output_of(output, out));
+            int8::requantize(&operand(0), scale(fixed[0]), first, &mut out);
+            int8::requantize(&operand(1), scale(fixed[2]), second, &mut out);
         }
         OpKind::GlobalAvgPool => {
             int8::global_avg_pool(&operand(0), scale(fixed), &mut output_of(output, out));

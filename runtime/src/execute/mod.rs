@@ -7,9 +7,9 @@ mod memory;
 
 use core::ops::ControlFlow;
 
-use crate::format::{ConvMode, DType, NONE, OpKind, OpRecord, Precision, ValueRecord};
+use crate::format::{ConcatMode, ConvMode, DType, NONE, NormMode, OpKind, OpRecord, Precision, ValueRecord};
 use crate::kernels::Geometry;
-use crate::kernels::int8::Position;
+use crate::kernels::int8::{NormKind, Place, Position};
 use crate::model::Model;
 use crate::start::Start;
 use crate::validate::guidance_shift;
@@ -127,6 +127,25 @@ impl<'m> Operator<'m> {
         let [_, styles, rows, _] = self.model.tensor(self.op.weight).dims;
         let start = inputs.start;
         (0..styles).map(move |i| (i * rows + start.style(i, rows)) as usize)
+    }
+
+    fn norm_kind(&self) -> NormKind {
+        match NormMode::from_code(self.op.mode) {
+            Some(NormMode::Layer) => NormKind::Layer,
+            Some(NormMode::Group) => NormKind::Group(self.op.count as usize),
+            _ => NormKind::Rms,
+        }
+    }
+
+    /// Where the two parts of a concatenation go.
+    fn places(&self) -> [Place; 2] {
+        let (a, b, whole) = (self.operand(0), self.operand(1), &self.output);
+        let [a, b, step] = if self.op.mode == ConcatMode::Positions as u8 {
+            [a, b, whole].map(ValueRecord::elements)
+        } else {
+            [a, b, whole].map(channels)
+        };
+        [Place { first: 0, run: a, step }, Place { first: a, run: b, step }]
     }
 
     fn guidance_position(&self, inputs: &Inputs) -> Position {

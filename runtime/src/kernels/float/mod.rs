@@ -1,51 +1,28 @@
 //! Single-precision kernels, with single- or half-precision weights. The order of every sum is fixed, and products and
 //! sums are rounded separately, so results agree across targets.
 
+mod add;
 mod attention;
+mod concat;
 mod conv;
 mod elementwise;
+mod embed;
+mod function;
+mod lookup;
 mod norm;
-
-pub use attention::{Attention, attention, attention_scratch_len};
-pub use conv::{Residual, Weights, conv};
-pub use elementwise::{
-    add, add_weights, embed_styles, gate, global_avg_pool, interpolate, lookup, mul, resize_bilinear, widen,
-};
-pub use norm::{NormShape, norm};
-
-/// A stored weight.
-pub trait Weight: Copy {
-    /// The weight in single precision, exactly.
-    fn to_f32(self) -> f32;
-}
-
-impl Weight for f32 {
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-
-/// The bits of a half-precision number.
-impl Weight for u16 {
-    fn to_f32(self) -> f32 {
-        // Moving exponent and mantissa into place leaves the exponent 112 too small; the product corrects it and
-        // normalizes subnormals. Infinities and NaN come out finite; quantize never writes them.
-        let magnitude = f32::from_bits(u32::from(self & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
-        f32::from_bits(magnitude.to_bits() | u32::from(self & 0x8000) << 16)
-    }
-}
-
+mod pool;
+mod resize;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod testing;
+mod weight;
 
-    #[test]
-    fn every_finite_half_converts_exactly() {
-        for bits in 0..=u16::MAX {
-            let expected = half::f16::from_bits(bits);
-            if expected.is_finite() {
-                assert_eq!(bits.to_f32().to_bits(), expected.to_f32().to_bits(), "{bits:#06x}");
-            }
-        }
-    }
-}
+pub use add::{add, add_weights, gate};
+pub use attention::{Attention, Rotary, attention, scratch_len as attention_scratch_len};
+pub use concat::concat;
+pub use conv::{Residual, Weights, conv};
+pub use embed::{embed_styles, interpolate};
+pub use lookup::{lookup, mul};
+pub use norm::{Norm, norm};
+pub use pool::global_avg_pool;
+pub use resize::resize_bilinear;
+pub use weight::{Weight, widen};

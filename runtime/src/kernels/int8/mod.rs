@@ -3,6 +3,7 @@
 //! Sizes, bits and scales are those that the parse admits; on them nothing overflows, and nothing panics.
 
 mod add;
+mod attention;
 mod concat;
 mod conv;
 mod embed;
@@ -17,6 +18,9 @@ mod root;
 mod testing;
 
 pub use add::{add, gate};
+pub use attention::{
+    Attention, HeadNorm, MAX_HEAD, MAX_TOKENS, Projection, Rotary, attention, scratch_len as attention_scratch_len,
+};
 pub use concat::{Place, requantize};
 pub use conv::{Epilogue, Residual, Weights, conv};
 pub use embed::{Position, embed_styles, interpolate};
