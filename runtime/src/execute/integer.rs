@@ -2,7 +2,7 @@
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
-use super::{Inputs, Memory, Operator};
+use super::{Inputs, Memory, Operator, channels, positions};
 use crate::format::{DType, Function, OpKind, ResizeMode, ValueRecord};
 use crate::kernels::int8::{self, Ints, IntsMut, Operand, Output};
 use crate::kernels::moves;
@@ -51,7 +51,7 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
             };
             let norm = int8::Norm {
                 kind: step.norm_kind(),
-                epsilon: u64::from(fixed[3] as u32) | u64::from(fixed[4] as u32) << 32,
+                epsilon: wide(&fixed[3..]),
                 gain: vector(1, op.weight).unwrap_or_default(),
                 shift: vector(2, op.bias),
                 gain_multiplier: fixed[0],
@@ -104,7 +104,35 @@ fn scales(fixed: &[i32]) -> int8::Scales {
 }
 
 fn attention(step: &Operator, bytes: [Option<&[u8]>; 3], scratch: &mut [u8], out: &mut [u8]) {
-    let _ = (step, bytes, scratch, out);
+    let (op, output) = (&step.op, &step.output);
+    let fixed: &[i32] = step.optional(op.rescale).unwrap_or_default();
+    let scale = |at: usize| int8::Scale { multiplier: fixed[at], shift: fixed[at + 1] as u32 };
+    let projection = |at: usize, gain: u32| int8::Projection {
+        scale: scale(at),
+        norm: step.optional(gain).map(|gain| int8::HeadNorm { gain, epsilon: wide(&fixed[at + 2..]) }),
+    };
+    let (tokens, head) = (positions(output), channels(output) / op.count as usize);
+    let parameters = int8::Attention {
+        tokens,
+        heads: op.count as usize,
+        head,
+        query: projection(0, op.weight),
+        key: projection(4, op.bias),
+        // Cosines, then sines.
+        rotary: step.optional(op.shared).map(|table: &[i16]| {
+            let (cos, sin) = table.split_at(table.len() / 2);
+            int8::Rotary { cos, sin }
+        }),
+        softmax: scale(8),
+        output: scale(10),
+    };
+    let [queries, keys, values] = [0, 1, 2].map(|i| operand(step.operand(i), bytes[i]));
+    int8::attention(&parameters, &queries, &keys, &values, scratch, &mut output_of(output, out));
+}
+
+/// 64 bits in two halves, the lower first.
+fn wide(halves: &[i32]) -> u64 {
+    u64::from(halves[0] as u32) | u64::from(halves[1] as u32) << 32
 }
 
 /// Operators that move numbers as they are.

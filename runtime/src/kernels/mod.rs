@@ -11,8 +11,8 @@ pub mod moves;
 pub fn attention_scratch_len(precision: Precision, tokens: usize, head: usize) -> usize {
     match precision {
         #[cfg(feature = "float")]
-        Precision::F32 | Precision::F16 => 4 * float::attention_scratch_len(tokens, head),
-        _ => 0,
+        Precision::F32 | Precision::F16 => float::attention_scratch_len(tokens, head).saturating_mul(4),
+        _ => int8::attention_scratch_len(tokens, head),
     }
 }
 
