@@ -57,17 +57,20 @@ impl Geometry {
     }
 
     fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
-        let at = if self.transposed {
-            let spread = (o + self.padding).checked_sub(k)?;
-            let at = spread / self.stride;
-            if at * self.stride != spread {
-                return None;
-            }
-            at
-        } else {
-            // Upsampling is 1 or 2; a shift spares microcontrollers the division.
-            (o * self.stride + k).checked_sub(self.padding)? >> (self.upsample - 1)
-        };
+        if self.transposed {
+            return self.transposed_source(o, k, len);
+        }
+        let at = (o * self.stride + k).checked_sub(self.padding)?;
+        // Upsampling is 1 or 2; a shift spares microcontrollers the division.
+        let at = at >> (self.upsample - 1);
         (at < len).then_some(at)
+    }
+
+    /// Apart, so that other convolutions stay small.
+    #[inline(never)]
+    fn transposed_source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
+        let spread = (o + self.padding).checked_sub(k)?;
+        let at = spread / self.stride;
+        (at * self.stride == spread && at < len).then_some(at)
     }
 }

@@ -96,7 +96,9 @@ pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epil
     }
 }
 
-/// Sum of products of one filter at one output position, wrapping; `quantize` makes only filters that cannot wrap.
+/// Sum of products of one filter at one output position, wrapping; the parse admits only filters that cannot wrap.
+/// Inlined, so that what depends on the shape and the position alone is not computed for every filter.
+#[inline(always)]
 fn filter_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], oy: usize, ox: usize) -> i32 {
     let mut sum = 0i32;
     let row_len = g.kernel_width * g.in_channels;

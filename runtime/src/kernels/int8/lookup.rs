@@ -143,6 +143,18 @@ mod tests {
     }
 
     #[test]
+    fn factors_round_half_up_before_the_product() {
+        // Between entries -1, 0 and 1: a quarter, a half and three quarters of the way.
+        let mut entries = [0; 257];
+        (entries[127], entries[129]) = (-1, 1);
+        let a = Value::new([-192, -128, -64, 64, 128, 192], 0, 16);
+        let b = Value::new([1000; 6], 0, 16);
+        let mut out = Value::new([0; 6], 0, 16);
+        mul(&a.operand(), &at(&entries), &b.operand(), Scale { multiplier: 1 << 30, shift: 30 }, &mut out.output());
+        assert_eq!(out.stored(), [-1000, 0, 0, 0, 1000, 1000]);
+    }
+
+    #[test]
     fn in_place_equals_separate() {
         let mut random = Random(5);
         for _ in 0..100 {

@@ -103,6 +103,8 @@ mod tests {
                 // The sum of squares is rounded up to an integer of at least 1.
                 let total = spread.ceil() + epsilon as f64;
                 let factor = (count / total.max(1.0)).sqrt();
+                assert_eq!(normalizer.mantissa >> 30, 1);
+                assert!((15..=62).contains(&normalizer.shift));
                 for &x in &x {
                     let y = (f64::from(x) - mean) * factor;
                     let got = f64::from(normalizer.apply(x)) / 16384.0;
