@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
-
 use crate::lazy::{CONFIG, WEIGHTS};
-use crate::{CheckpointError, Config, LazyTensor, save_lazily};
+use crate::view::{TensorView, read_weights};
+use crate::{CheckpointError, Config, LazyTensor, map_file, save_lazily};
 
 /// A network with its weights: exactly the tensors of [`crate::Architecture::parameters`].
 #[derive(Clone, Debug, PartialEq)]
@@ -35,11 +33,10 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`] names the file and the field or tensor.
     pub fn load(directory: &Path) -> Result<Self, CheckpointError> {
-        let read = |name: &str| {
-            let path = directory.join(name);
-            fs::read(&path).map_err(|source| CheckpointError::Io { action: "read", path, source })
-        };
-        Self::from_bytes(&directory.display().to_string(), &read(CONFIG)?, &read(WEIGHTS)?)
+        let path = directory.join(CONFIG);
+        let config = fs::read(&path).map_err(|source| CheckpointError::Io { action: "read", path, source })?;
+        let weights = map_file(&directory.join(WEIGHTS))?;
+        Self::from_bytes(&directory.display().to_string(), &config, &weights)
     }
 
     /// As [`Checkpoint::load`], from the content of the two files; `name` is for messages.
@@ -50,7 +47,11 @@ impl Checkpoint {
         let file = format!("{name}/{CONFIG}");
         let config = Config::parse(config).map_err(|problem| CheckpointError::Config { file, problem })?;
         let file = format!("{name}/{WEIGHTS}");
-        let tensors = read_weights(&config, weights).map_err(|problem| CheckpointError::Weights { file, problem })?;
+        let views = read_weights(&config, weights).map_err(|problem| CheckpointError::Weights { file, problem })?;
+        let own = |(name, tensor): (String, TensorView)| {
+            (name, Tensor { shape: tensor.shape, data: tensor.data.into_owned() })
+        };
+        let tensors = views.into_iter().map(own).collect();
         Ok(Self { config, tensors })
     }
 
@@ -74,32 +75,6 @@ impl Checkpoint {
     /// If the architecture has no such parameter; loading has verified that all others are there.
     pub fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[name]
-    }
-}
-
-fn read_weights(config: &Config, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, String> {
-    let file =
-        SafeTensors::deserialize(bytes).map_err(|e| format!("torn, or not a safetensors file ({e}); copy it again"))?;
-    let mut tensors = BTreeMap::new();
-    for (name, shape) in config.architecture.parameters() {
-        let view = file
-            .tensor(&name)
-            .map_err(|_| format!("tensor {name} is missing; the weights belong to another architecture"))?;
-        if view.dtype() != Dtype::F32 {
-            return Err(format!("tensor {name} has type {:?}; store it as F32", view.dtype()));
-        }
-        if view.shape() != shape {
-            return Err(format!("tensor {name} has shape {:?}, but config.json asks for {shape:?}", view.shape()));
-        }
-        let data: Vec<f32> = view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-        if let Some(at) = data.iter().position(|x| !x.is_finite()) {
-            return Err(format!("tensor {name} holds {} at {at}; take an earlier checkpoint", data[at]));
-        }
-        tensors.insert(name, Tensor { shape, data });
-    }
-    match file.names().into_iter().find(|name| !tensors.contains_key(*name)) {
-        Some(name) => Err(format!("tensor {name} belongs to no layer of config.json's architecture")),
-        None => Ok(tensors),
     }
 }
 

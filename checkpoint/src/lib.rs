@@ -22,6 +22,7 @@ mod import;
 mod lazy;
 mod mapping;
 mod random;
+mod view;
 
 pub use architecture::{
     Architecture, Classifier, ConvLayer, ConvNextV2, Dit, EdgeConv, Encoder, Interface, Mlp, ResnetMae, Stage,
@@ -33,3 +34,4 @@ pub use error::CheckpointError;
 pub use import::import_flax;
 pub use lazy::{LazyTensor, save_lazily};
 pub use mapping::map_file;
+pub use view::{CheckpointView, MappedCheckpoint, TensorView};

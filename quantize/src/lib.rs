@@ -38,7 +38,7 @@ pub use driftlet_runtime::format::Precision;
 
 use std::io::{Cursor, Seek, Write};
 
-use driftlet_checkpoint::{Checkpoint, Config};
+use driftlet_checkpoint::{Checkpoint, CheckpointView, Config};
 use graph::Graph;
 use program::{Metadata, Program};
 use reference::Reference;
@@ -87,7 +87,7 @@ impl Options {
 /// [`QuantizeError`] for networks that the runtime cannot run, and weights that the precision cannot hold.
 pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, QuantizeError> {
     let mut file = Cursor::new(Vec::new());
-    quantize_to(checkpoint, options, &mut file)?;
+    quantize_to(&checkpoint.view(), options, &mut file)?;
     let file = file.into_inner();
     let aligned = aligned_vec::AVec::<u8>::from_slice(driftlet_runtime::format::ALIGN as usize, &file);
     driftlet_runtime::Model::parse(&aligned).map_err(|e| QuantizeError::Defect(e.to_string()))?;
@@ -100,12 +100,12 @@ pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, Q
 /// # Errors
 /// As [`quantize`], and [`QuantizeError::Write`].
 pub fn quantize_to(
-    checkpoint: &Checkpoint,
+    checkpoint: &CheckpointView,
     options: &Options,
     sink: &mut (impl Write + Seek),
 ) -> Result<(), QuantizeError> {
     let graph = lower::lower(checkpoint)?;
-    let Config { data, class_names, .. } = &checkpoint.config;
+    let Config { data, class_names, .. } = checkpoint.config;
     quantize_graph(&graph, &Description { data, class_names }, options, sink)
 }
 
@@ -175,6 +175,8 @@ pub fn quantize_graph(
         Precision::Int8 => integers::program(graph, &calibration.ranges, &calibration.means, options.activations)?,
         Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
+    // It is as large as the result, or larger.
+    drop(reference);
     emit::emit(&program, &metadata, sink)
 }
 

@@ -5,7 +5,7 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use driftlet_checkpoint::{Checkpoint, write_atomic_with};
+use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
 use driftlet_quantize::{Activations, Options, Precision, quantize_to};
 
 use crate::model_file::{ModelFile, name_of};
@@ -63,7 +63,8 @@ impl From<PrecisionName> for Precision {
 
 /// Quantizes and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let checkpoint = Checkpoint::load(&arguments.checkpoint)?;
+    let checkpoint = MappedCheckpoint::open(&arguments.checkpoint)?;
+    let checkpoint = checkpoint.view()?;
     let mut options = Options::new(&name_of(&arguments.checkpoint), arguments.precision.into());
     options.activations = match arguments.activations {
         ActivationBits::Eight => Activations::Eight,

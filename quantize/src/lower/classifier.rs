@@ -1,12 +1,12 @@
 //! The metric classifier: 3x3 convolutions, global average pooling (the features), a linear head (the logits).
 
-use driftlet_checkpoint::{Checkpoint, Classifier};
+use driftlet_checkpoint::{CheckpointView, Classifier};
 
 use super::filter;
 use crate::QuantizeError;
 use crate::graph::{Graph, Op, Window};
 
-pub fn lower<'a>(net: &Classifier, checkpoint: &'a Checkpoint) -> Result<Graph<'a>, QuantizeError> {
+pub fn lower<'a>(net: &Classifier, checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeError> {
     let mut graph = Graph::default();
     let mut shape = [net.height, net.width, net.channels];
     let mut x = graph.push(Op::Input, &[], shape);

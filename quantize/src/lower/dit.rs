@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use driftlet_checkpoint::{Checkpoint, Dit};
+use driftlet_checkpoint::{CheckpointView, Dit};
 use driftlet_runtime::format::{ConcatMode, ConvMode, Function, NormMode};
 
 use super::{filter, part};
@@ -25,7 +25,7 @@ const GUIDANCE: (u16, u16) = (256, 1024);
 /// Largest error of the guidance table between its rows.
 const TABLE_ERROR: f64 = 1e-6;
 
-pub fn lower<'a>(net: &Dit, checkpoint: &'a Checkpoint) -> Result<Graph<'a>, QuantizeError> {
+pub fn lower<'a>(net: &Dit, checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeError> {
     let mut graph = Graph { classes: net.classes, guidance: GUIDANCE, ..Graph::default() };
     let patch = u8::try_from(net.patch)
         .map_err(|_| QuantizeError::parameter("config.json: architecture.patch", "must be below 256"))?;
@@ -77,7 +77,7 @@ pub fn lower<'a>(net: &Dit, checkpoint: &'a Checkpoint) -> Result<Graph<'a>, Qua
 fn block<'a>(
     graph: &mut Graph<'a>,
     net: &Dit,
-    checkpoint: &'a Checkpoint,
+    checkpoint: &'a CheckpointView,
     index: usize,
     (x, condition): (ValueId, ValueId),
     rotary: &Arc<Rotary>,
@@ -133,9 +133,9 @@ fn modulated<'a>(
 }
 
 /// The part of a modulation that is a scale, as the whole gain of a normalization: `g (1 + W c + a)`.
-fn gain<'a>(checkpoint: &'a Checkpoint, modulation: &str, norm: &str, index: usize, count: usize) -> Filter<'a> {
+fn gain<'a>(checkpoint: &'a CheckpointView, modulation: &str, norm: &str, index: usize, count: usize) -> Filter<'a> {
     let mut filter = part(checkpoint, modulation, index, count);
-    let gains = &checkpoint.tensor(&format!("{norm}.weight")).data;
+    let gains = &checkpoint.tensor(&format!("{norm}.weight")).data[..];
     filter.bias = filter.bias.iter().zip(gains).map(|(&a, &g)| g * (1.0 + a)).collect();
     if gains.iter().any(|&g| g != 1.0) {
         let rows = filter.weight.chunks_exact(filter.inputs).zip(gains);
@@ -145,7 +145,7 @@ fn gain<'a>(checkpoint: &'a Checkpoint, modulation: &str, norm: &str, index: usi
 }
 
 /// The linear layer on patches as a convolution: its inputs are (row, column, channel) already.
-fn patches<'a>(net: &Dit, patch: u8, checkpoint: &'a Checkpoint) -> Op<'a> {
+fn patches<'a>(net: &Dit, patch: u8, checkpoint: &'a CheckpointView) -> Op<'a> {
     let filter = filter(checkpoint, "patch", false);
     let filter = Filter { layout: Layout::InputsLast, kernel: net.patch, inputs: net.channels, ..filter };
     let window = Window { mode: ConvMode::Dense, stride: patch, upsample: 1, padding: 0, behind: 0 };
@@ -162,7 +162,7 @@ fn rotary(tokens: usize, head: usize) -> Rotary {
 }
 
 /// `0.02 rmsnorm(linear2(silu(linear1(waves(a)))))` at evenly spaced strengths, as few as linear interpolation allows.
-fn guidance_table(net: &Dit, checkpoint: &Checkpoint) -> Vec<f32> {
+fn guidance_table(net: &Dit, checkpoint: &CheckpointView) -> Vec<f32> {
     let (weakest, strongest) = GUIDANCE;
     let row = |q8: usize| guidance_row(net, checkpoint, q8 as f64 / 256.0);
     // 256 divides the range: every power of two up to it is a step.
@@ -183,10 +183,10 @@ fn guidance_table(net: &Dit, checkpoint: &Checkpoint) -> Vec<f32> {
     }
 }
 
-fn guidance_row(net: &Dit, checkpoint: &Checkpoint, strength: f64) -> Vec<f64> {
+fn guidance_row(net: &Dit, checkpoint: &CheckpointView, strength: f64) -> Vec<f64> {
     let layer = |name: &str, input: &[f64]| -> Vec<f64> {
         let weight = &checkpoint.tensor(&format!("guidance.{name}.weight")).data;
-        let bias = &checkpoint.tensor(&format!("guidance.{name}.bias")).data;
+        let bias = &checkpoint.tensor(&format!("guidance.{name}.bias")).data[..];
         let dot = |row: &[f32]| row.iter().zip(input).map(|(&w, &x)| f64::from(w) * x).sum::<f64>();
         weight.chunks_exact(input.len()).zip(bias).map(|(row, &b)| f64::from(b) + dot(row)).collect()
     };
@@ -199,6 +199,6 @@ fn guidance_row(net: &Dit, checkpoint: &Checkpoint, strength: f64) -> Vec<f64> {
     let outer = layer("linear2", &inner);
     let mean_square = outer.iter().map(|x| x * x).sum::<f64>() / net.cond_dim as f64;
     let factor = GUIDANCE_WEIGHT / (mean_square + f64::from(EPSILON)).sqrt();
-    let gains = &checkpoint.tensor("guidance.norm.weight").data;
+    let gains = &checkpoint.tensor("guidance.norm.weight").data[..];
     outer.iter().zip(gains).map(|(x, &g)| x * factor * f64::from(g)).collect()
 }

@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use driftlet_checkpoint::{Checkpoint, EdgeConv};
+use driftlet_checkpoint::{CheckpointView, EdgeConv};
 
 use super::filter;
 use crate::QuantizeError;
 use crate::graph::{Graph, Op, ValueId, Window};
 
-pub fn lower<'a>(net: &EdgeConv, checkpoint: &'a Checkpoint) -> Result<Graph<'a>, QuantizeError> {
+pub fn lower<'a>(net: &EdgeConv, checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeError> {
     let mut graph = Graph { classes: net.classes, guidance: guidance_range(&net.guidance_knots)?, ..Graph::default() };
     let hidden = [1, 1, net.hidden];
     let table = |name: &str| Cow::Borrowed(&checkpoint.tensor(name).data[..]);

@@ -6,13 +6,13 @@ mod edge_conv;
 
 use std::borrow::Cow;
 
-use driftlet_checkpoint::{Architecture, Checkpoint};
+use driftlet_checkpoint::{Architecture, CheckpointView};
 
 use crate::QuantizeError;
 use crate::graph::{Filter, Graph, Layout};
 
 /// Builds the graph of a checkpoint.
-pub fn lower(checkpoint: &Checkpoint) -> Result<Graph<'_>, QuantizeError> {
+pub fn lower<'a>(checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeError> {
     match &checkpoint.config.architecture {
         Architecture::EdgeConv(architecture) => edge_conv::lower(architecture, checkpoint),
         Architecture::Dit(architecture) => dit::lower(architecture, checkpoint),
@@ -24,7 +24,7 @@ pub fn lower(checkpoint: &Checkpoint) -> Result<Graph<'_>, QuantizeError> {
 }
 
 /// The layer `name` of a checkpoint: `name.weight` `[out, in]` or `[out, in, k, k]` and `name.bias` `[out]`.
-fn filter<'a>(checkpoint: &'a Checkpoint, name: &str, relu: bool) -> Filter<'a> {
+fn filter<'a>(checkpoint: &'a CheckpointView, name: &str, relu: bool) -> Filter<'a> {
     let weight = checkpoint.tensor(&format!("{name}.weight"));
     let (outputs, inputs) = (weight.shape[0], weight.shape[1]);
     Filter {
@@ -40,7 +40,7 @@ fn filter<'a>(checkpoint: &'a Checkpoint, name: &str, relu: bool) -> Filter<'a> 
 }
 
 /// Part `index` of a linear layer whose outputs are `count` equal parts.
-fn part<'a>(checkpoint: &'a Checkpoint, name: &str, index: usize, count: usize) -> Filter<'a> {
+fn part<'a>(checkpoint: &'a CheckpointView, name: &str, index: usize, count: usize) -> Filter<'a> {
     let whole = filter(checkpoint, name, false);
     let outputs = whole.outputs / count;
     let rows = |numbers: Cow<'a, [f32]>, len: usize| match numbers {
