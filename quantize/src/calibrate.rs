@@ -12,7 +12,6 @@ use rayon::prelude::*;
 
 use crate::graph::Graph;
 use crate::program::CalibrationSummary;
-use crate::reference::Reference;
 use crate::{Options, QuantizeError};
 
 /// What an activation's grid has to cover; contains 0.
@@ -65,19 +64,18 @@ impl Seen {
 }
 
 /// Runs the float file of a graph.
-pub fn calibrate(reference: &Reference, graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
+pub fn calibrate(reference: &Model, graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
     let defect = |e: &dyn std::fmt::Display| QuantizeError::Defect(e.to_string());
-    let model = Model::parse(reference.bytes()).map_err(|e| defect(&e))?;
     // Proves once that every later start succeeds.
-    Sampler::new(&model, &mut arena(&model)).map_err(|e| defect(&e))?;
-    let samples = options.calibration_samples.unwrap_or_else(|| enough_samples(&model));
+    Sampler::new(reference, &mut arena(reference)).map_err(|e| defect(&e))?;
+    let samples = options.calibration_samples.unwrap_or_else(|| enough_samples(reference));
     if samples == 0 {
         return Err(QuantizeError::NoCalibration);
     }
 
     let output = |step: &Step| graph.nodes[step.index as usize].output;
     let seen = observe(
-        &model,
+        reference,
         options.calibration_seed,
         samples,
         || graph.values.iter().map(|shape| Seen { low: 0.0, high: 0.0, sums: vec![0; shape[2]] }).collect::<Vec<_>>(),
@@ -96,7 +94,7 @@ pub fn calibrate(reference: &Reference, graph: &Graph, options: &Options) -> Res
         ));
     }
     let counts = observe(
-        &model,
+        reference,
         options.calibration_seed,
         samples,
         || vec![vec![0u64; BINS]; graph.values.len()],

@@ -120,6 +120,16 @@ pub enum Op<'a> {
     },
 }
 
+impl Op<'_> {
+    /// The name of its weights; empty where it has none of a name.
+    pub fn name(&self) -> &str {
+        match self {
+            Op::Linear(filter) | Op::Conv2d { filter, .. } => &filter.name,
+            _ => "",
+        }
+    }
+}
+
 /// How a convolution moves over its input.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {

@@ -25,13 +25,14 @@
 mod bias;
 mod calibrate;
 mod emit;
+mod fidelity;
 mod float;
 pub mod graph;
 mod integers;
 mod lower;
 mod plan;
 mod program;
-mod reference;
+mod runnable;
 mod sharing;
 
 pub use driftlet_runtime::format::Precision;
@@ -40,8 +41,8 @@ use std::io::{Cursor, Seek, Write};
 
 use driftlet_checkpoint::{Checkpoint, CheckpointView, Config};
 use graph::Graph;
-use program::{Metadata, Program};
-use reference::Reference;
+use program::{Layer, Metadata, Program};
+use runnable::Runnable;
 
 /// Width of an int8 model's activations; its weights always have 8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +160,7 @@ pub fn quantize_graph(
         data: description.data.into(),
         class_names: description.class_names.to_vec(),
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
-        layers: Vec::new(),
+        layers: graph.nodes.iter().map(|node| Layer { name: node.op.name().into(), sqnr: None }).collect(),
         arena_bound: None,
         calibration: None,
     };
@@ -168,15 +169,19 @@ pub fn quantize_graph(
     if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
         return emit::emit(&float::program(graph, options.precision, None)?, &metadata, sink);
     }
-    let reference = Reference::new(graph, &metadata)?;
-    let calibration = calibrate::calibrate(&reference, graph, options)?;
+    let reference = Runnable::reference(graph, &metadata)?;
+    let calibration = calibrate::calibrate(&reference.model()?, graph, options)?;
     metadata.calibration = Some(calibration.summary);
     let program: Program = match options.precision {
         Precision::Int8 => integers::program(graph, &calibration.ranges, &calibration.means, options.activations)?,
         Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
-    // It is as large as the result, or larger.
-    drop(reference);
+    let candidate = Runnable::new(&program, &metadata)?;
+    let ratios = fidelity::measure(&reference.model()?, &candidate.model()?, options.calibration_seed)?;
+    let layers = metadata.layers.iter_mut().zip(ratios);
+    layers.for_each(|(layer, ratio)| layer.sqnr = ratio.map(|ratio| (ratio * 10.0).round() / 10.0));
+    // Together they are larger than the result.
+    drop((reference, candidate));
     emit::emit(&program, &metadata, sink)
 }
 

@@ -98,14 +98,24 @@ pub struct Metadata {
     pub data: String,
     pub class_names: Vec<String>,
     pub quantizer: String,
-    /// What the layers are called, in the order of the operators; empty where one has no name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub layers: Vec<String>,
+    /// In the order of the operators.
+    pub layers: Vec<Layer>,
     /// Least arena that any plan of these operators could have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arena_bound: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationSummary>,
+}
+
+/// What a file says about an operator.
+#[derive(Clone, Serialize)]
+pub struct Layer {
+    /// The name of its weights in the checkpoint; empty where it has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Signal-to-quantization-noise ratio of its result against the float file, in decibels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqnr: Option<f64>,
 }
 
 /// How the ranges of activations were found.

@@ -67,29 +67,49 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
         "noise": model.noise_len(),
         "classes": model.classes(),
         "guidance": [weakest.to_f32(), strongest.to_f32()],
-        "metadata": serde_json::from_slice::<Value>(model.metadata()).unwrap_or(Value::Null),
+        "metadata": metadata(model),
         "ops": list,
     })
 }
 
+/// What the quantizer wrote for people and tools.
+fn metadata(model: &Model) -> Value {
+    serde_json::from_slice(model.metadata()).unwrap_or(Value::Null)
+}
+
 fn table(file: &ModelFile, model: &Model) {
-    println!("{:>3}  {:18} {:>12} {:>12}  {:4} {:>12} {:>10}", "", "op", "input", "output", "type", "MACs", "weights");
+    let metadata = metadata(model);
+    println!(
+        "{:>3}  {:28} {:>12} {:>12}  {:4} {:>12} {:>10} {:>7}  layer",
+        "", "op", "input", "output", "type", "MACs", "weights", "SQNR"
+    );
     for (i, op) in ops(model).enumerate() {
         let residual = matches!(op.kind, OpKind::Linear | OpKind::Conv2d) && op.inputs[1].is_some();
-        let name = format!("{}{}", op.kind.name(), if residual { " + residual" } else { "" });
+        let place = if op.in_place { " (in place)" } else { "" };
+        let name = format!("{}{}{place}", op.kind.name(), if residual { " + residual" } else { "" });
         let shape = |s: [u32; 3]| format!("{}x{}x{}", s[0], s[1], s[2]);
         let input = op.inputs[0].map_or_else(String::new, |v| shape(v.shape));
         let dtype = format!("{:?}", op.output.dtype).to_lowercase();
         println!(
-            "{i:>3}  {name:18} {input:>12} {:>12}  {dtype:4} {:>12} {:>10}",
+            "{i:>3}  {name:28} {input:>12} {:>12}  {dtype:4} {:>12} {:>10} {:>7}  {}",
             shape(op.output.shape),
             op.macs,
-            op.weight_len
+            op.weight_len,
+            metadata["layers"][i]["sqnr"].as_f64().map_or_else(String::new, |ratio| format!("{ratio:.1}")),
+            metadata["layers"][i]["name"].as_str().unwrap_or_default(),
         );
     }
     println!("precision {}", model.precision().name());
     println!("flash     {} bytes, of which weights {}", file.bytes().len(), model.weight_len());
-    println!("arena     {} bytes", model.arena_len());
+    match metadata["arena_bound"].as_u64() {
+        Some(bound) => println!(
+            "arena     {} bytes, {:.2} times the least that these operators need ({bound})",
+            model.arena_len(),
+            model.arena_len() as f64 / bound.max(1) as f64
+        ),
+        None => println!("arena     {} bytes", model.arena_len()),
+    }
+    println!("scratch   {} bytes at most, within the arena", ops(model).map(|op| op.scratch_len).max().unwrap_or(0));
     println!("MACs      {}", ops(model).map(|op| op.macs).sum::<u64>());
     println!("sha256    {}", file.hash());
 }

@@ -1,0 +1,55 @@
+//! Files that the quantizer runs itself: the float file for calibration, and its own result for comparison.
+
+use std::io::{BufWriter, Cursor};
+use std::ops::Deref;
+
+use aligned_vec::AVec;
+use driftlet_checkpoint::map_file;
+use driftlet_runtime::Model;
+use driftlet_runtime::format::{ALIGN, Precision};
+
+use crate::QuantizeError;
+use crate::emit::emit;
+use crate::float;
+use crate::graph::Graph;
+use crate::program::{Metadata, Program, Tensor};
+
+/// Larger files are kept in half precision, on disk: a machine that can just hold the checkpoint can still quantize it.
+const LARGE: usize = 64 << 20;
+
+/// A `.drift` file that can be run: in memory, or for large networks on disk.
+pub struct Runnable(Box<dyn Deref<Target = [u8]> + Sync>);
+
+impl Runnable {
+    /// The float file of a graph: f32, or f16 for large networks.
+    pub fn reference(graph: &Graph, metadata: &Metadata) -> Result<Self, QuantizeError> {
+        let program = float::program(graph, Precision::F32, None)?;
+        if weights(&program) <= LARGE {
+            return Self::new(&program, metadata);
+        }
+        Self::new(&float::program(graph, Precision::F16, None)?, metadata)
+    }
+
+    /// The file of a program.
+    pub fn new(program: &Program, metadata: &Metadata) -> Result<Self, QuantizeError> {
+        if weights(program) <= LARGE {
+            let mut file = Cursor::new(Vec::new());
+            emit(program, metadata, &mut file)?;
+            return Ok(Self(Box::new(AVec::<u8>::from_slice(ALIGN as usize, &file.into_inner()))));
+        }
+        let file = tempfile::NamedTempFile::new().map_err(QuantizeError::Write)?;
+        emit(program, metadata, &mut BufWriter::new(&file))?;
+        // The mapping keeps the content when the name is gone.
+        let mapping = map_file(file.path()).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+        Ok(Self(Box::new(mapping)))
+    }
+
+    /// The model; a defect of ours if the runtime refuses it.
+    pub fn model(&self) -> Result<Model<'_>, QuantizeError> {
+        Model::parse(&self.0).map_err(|e| QuantizeError::Defect(e.to_string()))
+    }
+}
+
+fn weights(program: &Program) -> usize {
+    program.tensors.iter().map(Tensor::len).sum()
+}
