@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use driftlet_checkpoint::{Checkpoint, Tensor, map_file, write_atomic};
-use driftlet_runtime::{Guidance, Model, Sampler};
+use driftlet_runtime::{GivenNoise, Guidance, Model, Sampler, Start};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::commands::sample::check_guidance;
 use crate::model_file::arena;
 use crate::sampling::no_such_class;
 
-/// Reads `noise` `[n, ..]`, `class_labels` `[n]` (0 if left out) and `cfg_scale` `[n]` (`guidance` if left out); writes
+/// Reads `noise` `[n, ..]`, `style_indices` `[n, styles]` where the model takes them, `class_labels` `[n]` (0 if left out) and `cfg_scale` `[n]` (`guidance` if left out); writes
 /// `output` `[n, height, width, channels]` in f32, before rounding to pixels.
 pub fn run(model: &Model, inputs: &Path, out: &Path, guidance: f32) -> Result<()> {
     let tensors = read(inputs)?;
@@ -38,22 +38,46 @@ pub fn run(model: &Model, inputs: &Path, out: &Path, guidance: f32) -> Result<()
     };
     let classes = per_image("class_labels", 0.0)?;
     let strengths = per_image("cfg_scale", guidance)?;
+    let styles = styles(&tensors, model, count).with_context(|| inputs.display().to_string())?;
     let mut memory = arena(model);
     let mut sampler = Sampler::new(model, &mut memory)?;
     let mut output: Vec<f32> = Vec::new();
-    for ((noise, &class), &strength) in noise.chunks_exact(len).zip(&classes).zip(&strengths) {
+    let per_image =
+        noise.chunks_exact(len).zip(styles.chunks(styles.len() / count)).zip(classes.iter().zip(&strengths));
+    for ((noise, styles), (&class, &strength)) in per_image {
         check_guidance(strength, model).with_context(|| format!("{}: cfg_scale", inputs.display()))?;
         let index = class as u32;
         let class =
             model.class(index).filter(|_| index as f32 == class).with_context(|| no_such_class(index, model))?;
-        sampler.generate_from(noise, class, Guidance::from_f32(strength))?;
+        let start = Start::Given { noise: GivenNoise::Numbers(noise), styles };
+        sampler.generate_from(start, class, Guidance::from_f32(strength));
         output.extend(sampler.unrounded());
     }
-    let [height, width, channels] = model.image_shape().unwrap_or_default();
+    let [height, width, channels] = model.output_shape();
     let output = Tensor { shape: vec![count, height, width, channels], data: output };
     write(out, &BTreeMap::from([("output".to_owned(), output)]))?;
     eprintln!("{}: {count} pictures", out.display());
     Ok(())
+}
+
+/// The style indices of every picture; for models that take none, one that is not read.
+fn styles(tensors: &BTreeMap<String, Tensor>, model: &Model, count: usize) -> Result<Vec<u32>> {
+    let (styles, rows) = model.styles();
+    if styles == 0 {
+        return Ok(vec![0; count]);
+    }
+    let given = tensors.get("style_indices").context("has no tensor `style_indices`, which the model takes")?;
+    let (found, expected) = (given.data.len(), count * styles as usize);
+    ensure!(found == expected, "style_indices has {found} numbers; {count} pictures take {expected}");
+    let index = |&x: &f32| {
+        ensure!(
+            x.fract() == 0.0 && (0.0..rows as f32).contains(&x),
+            "style_indices holds {x}; it must be 0 to {}",
+            rows - 1
+        );
+        Ok(x as u32)
+    };
+    given.data.iter().map(index).collect()
 }
 
 /// Runs a network that .drift files do not hold yet on every input it takes; see `driftlet_trainer::infer`.

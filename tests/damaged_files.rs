@@ -17,7 +17,7 @@ fn files() -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
         let checkpoint = Checkpoint::random(Config::new(Architecture::preset(preset).ok_or(preset)?), 1);
         for &precision in precisions {
             let mut options = Options::new("test", precision);
-            options.calibration_samples = 4;
+            options.calibration_samples = Some(4);
             files.push(quantize(&checkpoint, &options)?);
             if precision == Precision::Int8 {
                 options.activations = Activations::Eight;

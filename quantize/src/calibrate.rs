@@ -3,13 +3,16 @@
 //! Two passes over the same seeds: the first finds extremes and means, the second counts values between the extremes. The range kept
 //! is the one whose 8-bit grid has the smallest mean squared error: a few outliers are not worth a coarse grid.
 
+use std::ops::ControlFlow;
+
 use aligned_vec::AVec;
 use driftlet_runtime::format::ALIGN;
-use driftlet_runtime::{Guidance, Model, Sampler, Step, View};
+use driftlet_runtime::{Guidance, Model, Sampler, Start, Step, View};
 use rayon::prelude::*;
 
 use crate::graph::Graph;
 use crate::program::CalibrationSummary;
+use crate::reference::Reference;
 use crate::{Options, QuantizeError};
 
 /// What an activation's grid has to cover; contains 0.
@@ -62,20 +65,21 @@ impl Seen {
 }
 
 /// Runs the float file of a graph.
-pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
-    if options.calibration_samples == 0 {
-        return Err(QuantizeError::NoCalibration);
-    }
+pub fn calibrate(reference: &Reference, graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
     let defect = |e: &dyn std::fmt::Display| QuantizeError::Defect(e.to_string());
-    let file = AVec::<u8>::from_slice(ALIGN as usize, file);
-    let model = Model::parse(&file).map_err(|e| defect(&e))?;
+    let model = Model::parse(reference.bytes()).map_err(|e| defect(&e))?;
     // Proves once that every later start succeeds.
     Sampler::new(&model, &mut arena(&model)).map_err(|e| defect(&e))?;
+    let samples = options.calibration_samples.unwrap_or_else(|| enough_samples(&model));
+    if samples == 0 {
+        return Err(QuantizeError::NoCalibration);
+    }
 
     let output = |step: &Step| graph.nodes[step.index as usize].output;
     let seen = observe(
         &model,
-        options,
+        options.calibration_seed,
+        samples,
         || graph.values.iter().map(|shape| Seen { low: 0.0, high: 0.0, sums: vec![0; shape[2]] }).collect::<Vec<_>>(),
         |seen, step| {
             if let View::F32(numbers) = step.output {
@@ -93,7 +97,8 @@ pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibr
     }
     let counts = observe(
         &model,
-        options,
+        options.calibration_seed,
+        samples,
         || vec![vec![0u64; BINS]; graph.values.len()],
         |counts, step| {
             if let View::F32(numbers) = step.output {
@@ -107,24 +112,27 @@ pub fn calibrate(file: &[u8], graph: &Graph, options: &Options) -> Result<Calibr
         |a, b| a.into_iter().zip(b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect()).collect(),
     );
     let ranges = extremes.iter().zip(&counts).map(|(&(low, high), counts)| best_range(low, high, counts)).collect();
-    let summary = CalibrationSummary {
-        samples: options.calibration_samples,
-        first_seed: options.calibration_seed,
-        method: "mean squared error",
-    };
+    let summary = CalibrationSummary { samples, first_seed: options.calibration_seed, method: "mean squared error" };
     let mean = |(seen, shape): (&Seen, &[usize; 3])| {
-        let count = f64::from(options.calibration_samples) * (shape[0] * shape[1]) as f64;
+        let count = f64::from(samples) * (shape[0] * shape[1]) as f64;
         seen.sums.iter().map(|&sum| sum as f64 / f64::from(STEPS_PER_UNIT) / count).collect()
     };
     let means = seen.iter().zip(&graph.values).map(mean).collect();
     Ok(Calibration { ranges, means, summary })
 }
 
+/// 256 pictures, or as many as some seconds allow where one takes long.
+fn enough_samples(model: &Model) -> u32 {
+    let macs: u64 = (0..model.op_count()).map(|i| model.op_info(i).macs).sum();
+    (16_000_000_000 / macs.max(1)).clamp(4, 256) as u32
+}
+
 /// Makes the calibration pictures, in parallel, over all classes and the whole range of guidance. `merge` has to be
 /// associative and commutative, so that the result does not depend on the number of threads.
 fn observe<T: Send>(
     model: &Model,
-    options: &Options,
+    first_seed: u64,
+    samples: u32,
     empty: impl Fn() -> T + Sync + Send,
     record: impl Fn(&mut T, Step) + Sync,
     merge: impl Fn(T, T) -> T + Sync + Send,
@@ -138,14 +146,19 @@ fn observe<T: Send>(
             let span = u32::from(strongest.to_q8() - weakest.to_q8());
             let strength = u32::from(weakest.to_q8()) + span * (i / model.classes().max(1) % 5) / 4;
             let guidance = Guidance::from_q8(strength as u16);
-            let seed = options.calibration_seed.wrapping_add(i.into());
-            sampler.generate_observed(seed, class, guidance, &mut |step| record(&mut seen, step));
+            let start = Start::Seed(first_seed.wrapping_add(i.into()));
+            let observe = &mut |step: Step| {
+                record(&mut seen, step);
+                ControlFlow::Continue(())
+            };
+            // Nothing here cancels, and the start is a seed.
+            let _ = sampler.generate_observed(start, class, guidance, observe);
         }
         (seen, memory)
     };
-    (0..options.calibration_samples)
+    (0..samples)
         .into_par_iter()
-        .with_min_len(16)
+        .with_min_len(if samples < 64 { 1 } else { 16 })
         .fold(|| (empty(), arena(model)), run)
         .map(|(seen, _)| seen)
         .reduce(&empty, merge)

@@ -1,22 +1,25 @@
 //! Writes a program as the bytes of a `.drift` file, see `docs/format.md`.
 
+use std::io::{Seek, Write};
+
 use driftlet_runtime::format::{
     ALIGN, HEADER_LEN, Header, MAX_RECORDS, NONE, OpRecord, Section, TensorRecord, VERSION_MAJOR, VERSION_MINOR,
     ValueRecord, crc32,
 };
 
 use crate::QuantizeError;
-use crate::plan::plan;
+use crate::plan::{self, InPlace, Plan};
 use crate::program::{Metadata, Program};
 
-/// Plans memory, lays the sections out, and proves the result with the runtime's own parser.
-pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeError> {
+/// Plans memory, lays the sections out, and writes them; weights are made one at a time.
+pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + Seek)) -> Result<(), QuantizeError> {
     let records = program.tensors.len().max(program.values.len()).max(program.ops.len());
     if records > MAX_RECORDS as usize {
         return Err(QuantizeError::TooLarge("more than 4096 tensors, values or operators"));
     }
-    let (places, arena) = plan(program);
-    let metadata = serde_json::to_vec(metadata).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+    let (places, plan) = place(program);
+    let metadata = Metadata { arena_bound: Some(plan.bound), ..metadata.clone() };
+    let metadata = serde_json::to_vec(&metadata).map_err(|e| QuantizeError::Defect(e.to_string()))?;
 
     let mut end = HEADER_LEN;
     let mut section = |count: usize, size: usize, align: usize| {
@@ -36,21 +39,20 @@ pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeE
     for tensor in &program.tensors {
         let offset = file_len.next_multiple_of(ALIGN as usize);
         offsets.push(offset);
-        file_len = offset + tensor.bytes.len();
+        file_len = offset + tensor.len();
     }
     let too_large = |_| QuantizeError::TooLarge("more than 4 GiB");
     u32::try_from(file_len).map_err(too_large)?;
-    let arena_len = u32::try_from(arena).map_err(too_large)?;
+    let arena_len = u32::try_from(plan.arena).map_err(too_large)?;
 
     // Every number below is at most `file_len`, `arena_len` or `MAX_RECORDS`, so casts to 32 bits are exact.
-    let mut file = vec![0; file_len];
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    let mut tables = vec![0; weights_offset];
+    let mut put = |at: usize, bytes: &[u8]| tables[at..at + bytes.len()].copy_from_slice(bytes);
     put(metadata_at.0, &metadata);
     for (i, (tensor, &offset)) in program.tensors.iter().zip(&offsets).enumerate() {
         let dims = tensor.dims.map(|d| d as u32);
         let record = TensorRecord { dtype: tensor.dtype, dims, offset: offset as u32 };
         put(tensors_at.0 + i * TensorRecord::LEN, &record.to_bytes());
-        put(offset, &tensor.bytes);
     }
     for (i, (value, place)) in program.values.iter().zip(&places).enumerate() {
         let record = ValueRecord {
@@ -68,13 +70,23 @@ pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeE
     for (i, op) in program.ops.iter().enumerate() {
         put(ops_at.0 + i * OpRecord::LEN, &op.to_bytes());
     }
+    let write = |sink: &mut dyn Write, bytes: &[u8]| sink.write_all(bytes).map_err(QuantizeError::Write);
+    write(sink, &tables)?;
+    let (mut at, mut weights_crc) = (weights_offset, 0);
+    for (tensor, &offset) in program.tensors.iter().zip(&offsets) {
+        for bytes in [&[0; ALIGN as usize][..offset - at], &tensor.bytes()] {
+            write(sink, bytes)?;
+            weights_crc = crc32(weights_crc, bytes);
+        }
+        at = offset + tensor.len();
+    }
     let section = |(offset, count): (usize, usize)| Section { offset: offset as u32, count: count as u32 };
     let mut header = Header {
         major: VERSION_MAJOR,
         minor: VERSION_MINOR,
         file_len: file_len as u32,
         tables_crc: 0,
-        weights_crc: crc32(0, &file[weights_offset..]),
+        weights_crc,
         precision: program.precision as u8,
         arena_len,
         metadata: section(metadata_at),
@@ -89,11 +101,55 @@ pub fn emit(program: &Program, metadata: &Metadata) -> Result<Vec<u8>, QuantizeE
         pixels: program.pixels.map_or(NONE, |v| v as u32),
         features: program.features.map_or(NONE, |v| v as u32),
     };
-    file[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-    header.tables_crc = crc32(0, &file[24..weights_offset]);
-    file[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+    tables[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+    header.tables_crc = crc32(0, &tables[24..]);
+    sink.rewind().map_err(QuantizeError::Write)?;
+    write(sink, &header.to_bytes())?;
+    sink.flush().map_err(QuantizeError::Write)
+}
 
-    let aligned = aligned_vec::AVec::<u8>::from_slice(ALIGN as usize, &file);
-    driftlet_runtime::Model::parse(&aligned).map_err(|e| QuantizeError::Defect(e.to_string()))?;
-    Ok(file)
+/// The lives of a program's values, and where a plan puts them.
+fn place(program: &Program) -> (Vec<Place>, Plan) {
+    let mut values: Vec<plan::Value> =
+        program.values.iter().map(|v| plan::Value { len: v.bytes(), first: 0, last: 0 }).collect();
+    for (index, op) in program.ops.iter().enumerate() {
+        for born in [op.output, op.scratch] {
+            if let Some(value) = values.get_mut(born as usize) {
+                (value.first, value.last) = (index, index);
+            }
+        }
+        for input in op.inputs {
+            if let Some(value) = values.get_mut(input as usize) {
+                value.last = index;
+            }
+        }
+    }
+    for result in [Some(program.output), program.pixels, program.features].into_iter().flatten() {
+        values[result].last = program.ops.len();
+    }
+    let mut permitted = Vec::new();
+    for (index, op) in program.ops.iter().enumerate() {
+        for &operand in op.in_place_operands() {
+            let input = op.inputs[operand];
+            let readers = op.inputs.iter().filter(|&&other| other == input).count();
+            let (Some(old), Some(new)) = (program.values.get(input as usize), program.values.get(op.output as usize))
+            else {
+                continue;
+            };
+            let same = old.dtype == new.dtype && old.bytes() == new.bytes();
+            if readers == 1 && same && values[input as usize].last == index {
+                permitted.push(InPlace { output: op.output as usize, operand: input as usize });
+            }
+        }
+    }
+    let plan = plan::plan(&values, &permitted);
+    let places = values.iter().zip(&plan.offsets);
+    (places.map(|(v, &offset)| Place { first: v.first, last: v.last, offset }).collect(), plan)
+}
+
+/// When and where a value lives.
+struct Place {
+    first: usize,
+    last: usize,
+    offset: usize,
 }

@@ -1,62 +1,132 @@
 //! Float programs: f32 weights, or f16 weights with f32 activations.
 
+use driftlet_runtime::attention_scratch_len;
 use driftlet_runtime::format::{DType, Precision};
 use half::f16;
 
 use crate::QuantizeError;
 use crate::bias::correction;
-use crate::graph::{Filter, Graph, Op};
-use crate::program::{Program, Tensor, Value, tensor};
+use crate::graph::{Filter, Graph, Node, Op};
+use crate::program::{Bytes, Program, Shared, Tensor, Tensors, Value, row, tensor};
+use crate::sharing::Sharing;
 
 /// The program of a graph in [`Precision::F32`] or [`Precision::F16`]; with the means of its values, biases are corrected.
-pub fn program(graph: &Graph, precision: Precision, means: Option<&[Vec<f64>]>) -> Result<Program, QuantizeError> {
+pub fn program<'g>(
+    graph: &'g Graph<'g>,
+    precision: Precision,
+    means: Option<&[Vec<f64>]>,
+) -> Result<Program<'g>, QuantizeError> {
     let values = graph.values.iter().enumerate().map(|(i, &shape)| {
         let dtype = if graph.pixels == Some(i) { DType::U8 } else { DType::F32 };
         Value { dtype, bits: dtype.size() as u8 * 8, zero_point: 0, scale: 1.0, shape }
     });
     let mut program = Program::new(graph, precision, values.collect());
+    let mut sharing = Sharing::default();
     for node in &graph.nodes {
-        let width = graph.values[node.output][2];
-        let tensors = match &node.op {
-            Op::Noise | Op::Input | Op::GlobalAvgPool | Op::Pixels { .. } => [None, None, None],
-            Op::ClassEmbedding(table) => {
-                [Some(stored(precision, "class", [1, 1, table.len() / width, width], table)?), None, None]
-            }
-            Op::GuidanceEmbedding(table) => {
-                [Some(stored(precision, "guidance", [1, 1, table.len() / width, width], table)?), None, None]
-            }
-            Op::Linear(filter) | Op::Conv2d { filter, .. } => {
-                let dims = [filter.kernel, filter.kernel, filter.inputs, filter.outputs];
-                let weight = stored(precision, &filter.name, dims, &outputs_last(filter))?;
-                let mut bias = filter.bias.clone();
-                if let (Precision::F16, Some(means)) = (precision, means) {
-                    let halves: Vec<f64> = filter.weight.iter().map(|&w| f16::from_f32(w).to_f64()).collect();
-                    let correction = correction(graph, node, filter, &halves, means);
-                    bias.iter_mut().zip(correction).for_each(|(b, c)| *b += c as f32);
-                }
-                [Some(weight), Some(tensor(DType::F32, [1, 1, 1, filter.outputs], &bias)), None]
-            }
-        };
-        program.push(node, tensors);
+        let tensors = tensors(graph, node, precision, means, &mut sharing, program.tensors.len())?;
+        program.push(node, tensors, scratch_len(graph, node, Precision::F32));
     }
     Ok(program)
 }
 
-/// Weights with the output channel fastest, as float kernels read them.
-fn outputs_last(filter: &Filter) -> Vec<f32> {
-    let terms = filter.terms();
-    let by_term = |term| (0..filter.outputs).map(move |o| filter.weight[o * terms + term]);
-    (0..terms).flat_map(by_term).collect()
+/// Bytes of working memory that an operator needs.
+pub fn scratch_len(graph: &Graph, node: &Node, precision: Precision) -> usize {
+    let Op::Attention(attention) = &node.op else { return 0 };
+    let [height, width, channels] = graph.values[node.output];
+    attention_scratch_len(precision, height * width, channels / attention.heads)
 }
 
-fn stored(precision: Precision, name: &str, dims: [usize; 4], data: &[f32]) -> Result<Tensor, QuantizeError> {
+fn tensors<'g>(
+    graph: &'g Graph<'g>,
+    node: &'g Node<'g>,
+    precision: Precision,
+    means: Option<&[Vec<f64>]>,
+    sharing: &mut Sharing,
+    next: usize,
+) -> Result<Tensors<'g>, QuantizeError> {
+    let width = graph.values[node.output][2];
+    let floats = |data: &[f32]| Some(row(DType::F32, data));
+    let table = |name, data: &[f32]| stored(precision, name, [1, 1, data.len() / width, width], data).map(Some);
+    Ok(match &node.op {
+        Op::ClassEmbedding(data) => Tensors { weight: table("class", data)?, ..Tensors::default() },
+        Op::GuidanceEmbedding(data) => Tensors { weight: table("guidance", data)?, ..Tensors::default() },
+        Op::StyleEmbedding { tables, rows } => {
+            let weight = stored(precision, "styles", [1, tables.len(), *rows, width], &tables.concat())?;
+            Tensors { weight: Some(weight), ..Tensors::default() }
+        }
+        Op::Add(Some(data)) => Tensors { weight: table("position", data)?, ..Tensors::default() },
+        Op::Linear(filter) | Op::Conv2d { filter, .. } => {
+            let mut bias = filter.bias.to_vec();
+            if let (Precision::F16, Some(means)) = (precision, means) {
+                let halves = filter.inputs_last().iter().map(|&w| f16::from_f32(w).to_f64()).collect::<Vec<_>>();
+                let correction = correction(graph, node, filter, &halves, means);
+                bias.iter_mut().zip(correction).for_each(|(b, c)| *b += c as f32);
+            }
+            Tensors { weight: Some(weights(precision, filter)?), bias: floats(&bias), ..Tensors::default() }
+        }
+        Op::Norm { epsilon, gain, shift, .. } => Tensors {
+            weight: gain.as_deref().and_then(floats),
+            bias: shift.as_deref().and_then(floats),
+            rescale: floats(&[*epsilon]),
+            ..Tensors::default()
+        },
+        Op::Attention(attention) => Tensors {
+            weight: attention.gains.as_ref().and_then(|gains| floats(&gains[0])),
+            bias: attention.gains.as_ref().and_then(|gains| floats(&gains[1])),
+            rescale: floats(&[attention.epsilon]),
+            shared: match &attention.rotary {
+                None => Shared::None,
+                // The rotary table comes behind the tensors of the operator itself.
+                Some(rotary) => sharing.table(rotary, next + if attention.gains.is_some() { 3 } else { 1 }, || {
+                    let half = width / attention.heads / 2;
+                    let dims = [1, 2, rotary.cosines.len() / half, half];
+                    tensor(DType::F32, dims, &[&rotary.cosines[..], &rotary.sines].concat())
+                }),
+            },
+        },
+        _ => Tensors::default(),
+    })
+}
+
+/// Weights with the output channel fastest, as float kernels read them, made when they are written.
+fn weights<'g>(precision: Precision, filter: &'g Filter<'g>) -> Result<Tensor<'g>, QuantizeError> {
+    let dims = [filter.kernel, filter.kernel, filter.inputs, filter.outputs];
+    if precision == Precision::F32 {
+        let make = || bytemuck::cast_slice(&outputs_last(filter)).to_vec();
+        return Ok(Tensor { dtype: DType::F32, dims, bytes: Bytes::Later(Box::new(make)) });
+    }
+    finite_halves(&filter.name, &filter.weight)?;
+    let make = || halves(&outputs_last(filter));
+    Ok(Tensor { dtype: DType::F16, dims, bytes: Bytes::Later(Box::new(make)) })
+}
+
+fn outputs_last(filter: &Filter) -> Vec<f32> {
+    let (terms, weight) = (filter.terms(), filter.inputs_last());
+    let mut ordered = vec![0.0; weight.len()];
+    for (o, row) in weight.chunks_exact(terms).enumerate() {
+        for (term, &w) in row.iter().enumerate() {
+            ordered[term * filter.outputs + o] = w;
+        }
+    }
+    ordered
+}
+
+fn stored<'g>(precision: Precision, name: &str, dims: [usize; 4], data: &[f32]) -> Result<Tensor<'g>, QuantizeError> {
     if precision == Precision::F32 {
         return Ok(tensor(DType::F32, dims, data));
     }
-    let halves: Vec<u16> = data.iter().map(|&w| f16::from_f32(w).to_bits()).collect();
-    if halves.iter().any(|&bits| !f16::from_bits(bits).is_finite()) {
-        let problem = "a weight is larger than 65504, the largest half-precision number; quantize to f32";
-        return Err(QuantizeError::parameter(format!("{name}.weight"), problem));
+    finite_halves(name, data)?;
+    Ok(Tensor { dtype: DType::F16, dims, bytes: Bytes::Made(halves(data)) })
+}
+
+fn halves(data: &[f32]) -> Vec<u8> {
+    data.iter().flat_map(|&w| f16::from_f32(w).to_le_bytes()).collect()
+}
+
+fn finite_halves(name: &str, data: &[f32]) -> Result<(), QuantizeError> {
+    if data.iter().all(|&w| f16::from_f32(w).is_finite()) {
+        return Ok(());
     }
-    Ok(tensor(DType::F16, dims, &halves))
+    let problem = "a weight is larger than 65504, the largest half-precision number; quantize to f32";
+    Err(QuantizeError::parameter(format!("{name}.weight"), problem))
 }

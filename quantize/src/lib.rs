@@ -26,16 +26,22 @@ mod bias;
 mod calibrate;
 mod emit;
 mod float;
-mod graph;
+pub mod graph;
 mod integers;
 mod lower;
 mod plan;
 mod program;
+mod reference;
+mod sharing;
 
 pub use driftlet_runtime::format::Precision;
 
-use driftlet_checkpoint::Checkpoint;
-use program::Metadata;
+use std::io::{Cursor, Seek, Write};
+
+use driftlet_checkpoint::{Checkpoint, Config};
+use graph::Graph;
+use program::{Metadata, Program};
+use reference::Reference;
 
 /// Width of an int8 model's activations; its weights always have 8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +61,21 @@ pub struct Options {
     pub precision: Precision,
     /// Width of activations; for [`Precision::Int8`] only.
     pub activations: Activations,
-    /// Number of pictures generated to learn ranges and means of activations; [`Precision::F32`] needs none.
-    pub calibration_samples: u32,
+    /// Number of pictures generated to learn ranges and means of activations, [`Precision::F32`] needs none; `None` takes
+    /// 256, and fewer, down to 4, for networks of which one picture takes long.
+    pub calibration_samples: Option<u32>,
     /// Seed of the first of these pictures.
     pub calibration_seed: u64,
 }
 
 impl Options {
-    /// The defaults: 256 calibration pictures from seed 2^32 on, far from the seeds that people try.
+    /// The defaults: up to 256 calibration pictures from seed 2^32 on, far from the seeds that people try.
     pub fn new(name: &str, precision: Precision) -> Self {
         Self {
             name: name.into(),
             precision,
             activations: Activations::Sixteen,
-            calibration_samples: 256,
+            calibration_samples: None,
             calibration_seed: 1 << 32,
         }
     }
@@ -79,27 +86,96 @@ impl Options {
 /// # Errors
 /// [`QuantizeError`] for networks that the runtime cannot run, and weights that the precision cannot hold.
 pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, QuantizeError> {
+    let mut file = Cursor::new(Vec::new());
+    quantize_to(checkpoint, options, &mut file)?;
+    let file = file.into_inner();
+    let aligned = aligned_vec::AVec::<u8>::from_slice(driftlet_runtime::format::ALIGN as usize, &file);
+    driftlet_runtime::Model::parse(&aligned).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+    Ok(file)
+}
+
+/// As [`quantize`], into a file, say: nothing of the size of the weights is held in memory but the checkpoint, and the
+/// quantized weights themselves in [`Precision::Int8`].
+///
+/// # Errors
+/// As [`quantize`], and [`QuantizeError::Write`].
+pub fn quantize_to(
+    checkpoint: &Checkpoint,
+    options: &Options,
+    sink: &mut (impl Write + Seek),
+) -> Result<(), QuantizeError> {
     let graph = lower::lower(checkpoint)?;
+    let Config { data, class_names, .. } = &checkpoint.config;
+    quantize_graph(&graph, &Description { data, class_names }, options, sink)
+}
+
+/// What a file says about the data of its network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Description<'a> {
+    /// Name of the data set.
+    pub data: &'a str,
+    /// Names of the classes.
+    pub class_names: &'a [String],
+}
+
+/// As [`quantize_to`], of a network that is given as a graph: any that the runtime's operators can express.
+///
+/// ```
+/// use driftlet_quantize::graph::{Filter, Graph, Layout, Op};
+/// use driftlet_quantize::{Description, Options, Precision, quantize_graph};
+///
+/// # fn main() -> Result<(), driftlet_quantize::QuantizeError> {
+/// let mut graph = Graph::default();
+/// let noise = graph.push(Op::Noise, &[], [1, 1, 4]);
+/// let filter = Filter {
+///     name: "out".into(),
+///     weight: vec![0.5; 12 * 4].into(),
+///     layout: Layout::InputsLast,
+///     bias: vec![0.0; 12].into(),
+///     outputs: 12,
+///     kernel: 1,
+///     inputs: 4,
+///     relu: false,
+/// };
+/// graph.output = graph.push(Op::Linear(filter), &[noise], [2, 2, 3]);
+/// graph.pixels = Some(graph.push(Op::Pixels { tanh: true }, &[graph.output], [2, 2, 3]));
+/// let mut file = std::io::Cursor::new(Vec::new());
+/// quantize_graph(&graph, &Description::default(), &Options::new("example", Precision::Int8), &mut file)?;
+/// # assert!(!file.into_inner().is_empty());
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// As [`quantize_to`].
+pub fn quantize_graph(
+    graph: &Graph,
+    description: &Description,
+    options: &Options,
+    sink: &mut (impl Write + Seek),
+) -> Result<(), QuantizeError> {
     let mut metadata = Metadata {
         name: options.name.clone(),
         precision: options.precision.name().into(),
-        data: checkpoint.config.data.clone(),
-        class_names: checkpoint.config.class_names.clone(),
+        data: description.data.into(),
+        class_names: description.class_names.to_vec(),
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
+        layers: Vec::new(),
+        arena_bound: None,
         calibration: None,
     };
     // Only generators can calibrate themselves.
-    if options.precision == Precision::F32 || graph.pixels.is_none() && options.precision == Precision::F16 {
-        return emit::emit(&float::program(&graph, options.precision, None)?, &metadata);
+    let generator = !graph.nodes.iter().any(|node| matches!(node.op, graph::Op::Input));
+    if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
+        return emit::emit(&float::program(graph, options.precision, None)?, &metadata, sink);
     }
-    let reference = emit::emit(&float::program(&graph, Precision::F32, None)?, &metadata)?;
-    let calibration = calibrate::calibrate(&reference, &graph, options)?;
+    let reference = Reference::new(graph, &metadata)?;
+    let calibration = calibrate::calibrate(&reference, graph, options)?;
     metadata.calibration = Some(calibration.summary);
-    let program = match options.precision {
-        Precision::Int8 => integers::program(&graph, &calibration.ranges, &calibration.means, options.activations)?,
-        Precision::F32 | Precision::F16 => float::program(&graph, options.precision, Some(&calibration.means))?,
+    let program: Program = match options.precision {
+        Precision::Int8 => integers::program(graph, &calibration.ranges, &calibration.means, options.activations)?,
+        Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
-    emit::emit(&program, &metadata)
+    emit::emit(&program, &metadata, sink)
 }
 
 /// Why a checkpoint cannot be quantized.
@@ -119,6 +195,9 @@ pub enum QuantizeError {
     /// The result is larger than the format allows.
     #[error("the model is too large for a .drift file: {0}")]
     TooLarge(&'static str),
+    /// The file cannot be written.
+    #[error("cannot write the model: {0}; is there room on the disk?")]
+    Write(#[source] std::io::Error),
     /// Calibration needs a picture.
     #[error("calibration needs at least one picture; set calibration samples to 1 or more")]
     NoCalibration,

@@ -6,7 +6,7 @@
 /// First eight bytes. The high bit and the line ends reveal a transfer that mangled the file.
 pub const MAGIC: [u8; 8] = *b"\x89DRIFT\r\n";
 /// Files of a newer major version are refused; a newer minor version only adds what old readers may ignore.
-pub const VERSION_MAJOR: u16 = 1;
+pub const VERSION_MAJOR: u16 = 2;
 /// See [`VERSION_MAJOR`].
 pub const VERSION_MINOR: u16 = 0;
 /// Bytes of the header.
@@ -101,29 +101,65 @@ pub enum OpKind {
     Input = 1,
     /// A row of a table, chosen by the class.
     ClassEmbedding = 2,
-    /// A row between two rows of a table, chosen by the guidance strength, added to the input.
-    GuidanceEmbedding = 3,
-    /// Matrix product with every row of the input, bias, optional residual, activation.
-    Linear = 4,
-    /// 2-D convolution of an optionally nearest-upsampled map, bias, optional residual, activation.
-    Conv2d = 5,
+    /// The input plus one row of each of several tables, chosen by the seed's style indices.
+    StyleEmbedding = 3,
+    /// The input plus a row between two rows of a table, chosen by the guidance strength.
+    GuidanceEmbedding = 4,
+    /// Matrix product with every position of the input, bias, optional residual, relu.
+    Linear = 5,
+    /// 2-D convolution of an optionally nearest-upsampled map, bias, optional residual, relu; see [`ConvMode`].
+    Conv2d = 6,
     /// Mean over all positions.
-    GlobalAvgPool = 6,
-    /// Output activation and rounding to 8-bit pixels.
-    Pixels = 7,
+    GlobalAvgPool = 7,
+    /// Normalization to mean square 1, then gain and shift per channel; see [`NormMode`].
+    Norm = 8,
+    /// A function of every number.
+    Lookup = 9,
+    /// A function of the first input times the second (SwiGLU).
+    Mul = 10,
+    /// The second input plus the first times a factor per channel (adaLN-zero).
+    Gate = 11,
+    /// Sum of two values, or of a value and a constant; one position is added to all.
+    Add = 12,
+    /// Multi-head attention of queries, keys and values, optionally with QK-norm and rotary embedding.
+    Attention = 13,
+    /// Two values one after the other; see [`ConcatMode`].
+    Concat = 14,
+    /// Some positions, from [`OpRecord::count`] on.
+    Slice = 15,
+    /// Map of twice the size; see [`ResizeMode`].
+    Resize = 16,
+    /// Squares of [`OpRecord::count`] positions become channels.
+    SpaceToDepth = 17,
+    /// The inverse of [`OpKind::SpaceToDepth`].
+    DepthToSpace = 18,
+    /// Output function and rounding to 8-bit pixels.
+    Pixels = 19,
 }
 
 impl OpKind {
-    /// The operator's name in listings.
+    /// The name in listings.
     pub const fn name(self) -> &'static str {
         match self {
             OpKind::Noise => "noise",
             OpKind::Input => "input",
             OpKind::ClassEmbedding => "class embedding",
+            OpKind::StyleEmbedding => "style embedding",
             OpKind::GuidanceEmbedding => "guidance embedding",
             OpKind::Linear => "linear",
             OpKind::Conv2d => "conv2d",
             OpKind::GlobalAvgPool => "global avg pool",
+            OpKind::Norm => "norm",
+            OpKind::Lookup => "activation",
+            OpKind::Mul => "gated product",
+            OpKind::Gate => "gate",
+            OpKind::Add => "add",
+            OpKind::Attention => "attention",
+            OpKind::Concat => "concat",
+            OpKind::Slice => "slice",
+            OpKind::Resize => "resize",
+            OpKind::SpaceToDepth => "patchify",
+            OpKind::DepthToSpace => "unpatchify",
             OpKind::Pixels => "pixels",
         }
     }
@@ -133,34 +169,157 @@ impl OpKind {
             0 => OpKind::Noise,
             1 => OpKind::Input,
             2 => OpKind::ClassEmbedding,
-            3 => OpKind::GuidanceEmbedding,
-            4 => OpKind::Linear,
-            5 => OpKind::Conv2d,
-            6 => OpKind::GlobalAvgPool,
-            7 => OpKind::Pixels,
+            3 => OpKind::StyleEmbedding,
+            4 => OpKind::GuidanceEmbedding,
+            5 => OpKind::Linear,
+            6 => OpKind::Conv2d,
+            7 => OpKind::GlobalAvgPool,
+            8 => OpKind::Norm,
+            9 => OpKind::Lookup,
+            10 => OpKind::Mul,
+            11 => OpKind::Gate,
+            12 => OpKind::Add,
+            13 => OpKind::Attention,
+            14 => OpKind::Concat,
+            15 => OpKind::Slice,
+            16 => OpKind::Resize,
+            17 => OpKind::SpaceToDepth,
+            18 => OpKind::DepthToSpace,
+            19 => OpKind::Pixels,
             _ => return None,
         })
     }
 }
 
-/// Function applied to an operator's result before it is stored.
+/// Function applied to an operator's result, or by [`OpKind::Lookup`], [`OpKind::Mul`] and [`OpKind::Pixels`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Activation {
-    /// The result itself.
-    None = 0,
+pub enum Function {
+    /// The number itself.
+    Identity = 0,
     /// `max(x, 0)`.
     Relu = 1,
-    /// `tanh(x)`; for [`OpKind::Pixels`] only.
+    /// `tanh(x)`.
     Tanh = 2,
+    /// `x / (1 + exp(-x))`.
+    Silu = 3,
+    /// `x / 2 (1 + erf(x / sqrt 2))`.
+    Gelu = 4,
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    GeluTanh = 5,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid = 6,
 }
 
-impl Activation {
+impl Function {
+    /// The name in listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Function::Identity => "identity",
+            Function::Relu => "relu",
+            Function::Tanh => "tanh",
+            Function::Silu => "silu",
+            Function::Gelu => "gelu",
+            Function::GeluTanh => "gelu (tanh)",
+            Function::Sigmoid => "sigmoid",
+        }
+    }
+
     fn from_code(code: u8) -> Option<Self> {
         Some(match code {
-            0 => Activation::None,
-            1 => Activation::Relu,
-            2 => Activation::Tanh,
+            0 => Function::Identity,
+            1 => Function::Relu,
+            2 => Function::Tanh,
+            3 => Function::Silu,
+            4 => Function::Gelu,
+            5 => Function::GeluTanh,
+            6 => Function::Sigmoid,
+            _ => return None,
+        })
+    }
+}
+
+/// [`OpRecord::mode`] of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConvMode {
+    /// Every output channel reads every input channel.
+    Dense = 0,
+    /// Every channel is filtered by itself.
+    Depthwise = 1,
+    /// Every input position is spread over the kernel; strides enlarge the map.
+    Transposed = 2,
+}
+
+impl ConvMode {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => ConvMode::Dense,
+            1 => ConvMode::Depthwise,
+            2 => ConvMode::Transposed,
+            _ => return None,
+        })
+    }
+}
+
+/// [`OpRecord::mode`] of a normalization: which numbers share their statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum NormMode {
+    /// The channels of a position; the mean stays.
+    Rms = 0,
+    /// The channels of a position.
+    Layer = 1,
+    /// [`OpRecord::count`] groups of channels, over all positions.
+    Group = 2,
+}
+
+impl NormMode {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => NormMode::Rms,
+            1 => NormMode::Layer,
+            2 => NormMode::Group,
+            _ => return None,
+        })
+    }
+}
+
+/// [`OpRecord::mode`] of a concatenation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConcatMode {
+    /// The positions of the second follow those of the first.
+    Positions = 0,
+    /// At every position, the channels of the second follow those of the first.
+    Channels = 1,
+}
+
+impl ConcatMode {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => ConcatMode::Positions,
+            1 => ConcatMode::Channels,
+            _ => return None,
+        })
+    }
+}
+
+/// [`OpRecord::mode`] of a resize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ResizeMode {
+    /// Every position four times.
+    Nearest = 0,
+    /// Weights 9, 3, 3, 1 over 16, half-pixel centres, edges repeated.
+    Bilinear = 1,
+}
+
+impl ResizeMode {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => ResizeMode::Nearest,
+            1 => ResizeMode::Bilinear,
             _ => return None,
         })
     }
@@ -367,66 +526,110 @@ impl ValueRecord {
     }
 }
 
-/// An operator: what it reads, what it writes, with which weights.
+/// An operator: what it reads, what it writes, with which weights. `docs/format.md` says which kind uses which field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpRecord {
     /// What it does.
     pub kind: OpKind,
     /// Applied before storing.
-    pub activation: Activation,
+    pub function: Function,
+    /// Variant of the kind: a [`ConvMode`], [`NormMode`], [`ConcatMode`] or [`ResizeMode`], else 0.
+    pub mode: u8,
     /// Stride of a convolution, else 1.
     pub stride: u8,
     /// Nearest upsampling of a convolution's input: 1 or 2, else 1.
     pub upsample: u8,
     /// Zero padding on each side of a convolution, else 0.
     pub padding: u8,
-    /// Value read, [`NONE`] for sources.
-    pub input: u32,
-    /// Value added before the activation, or [`NONE`].
-    pub residual: u32,
+    /// Values read, in the order of the kind's operands; [`NONE`] for those that it does not take.
+    pub inputs: [u32; 3],
     /// Value written.
     pub output: u32,
+    /// Value used as working memory, or [`NONE`].
+    pub scratch: u32,
     /// Weights or table.
     pub weight: u32,
     /// Bias per output channel, or [`NONE`].
     pub bias: u32,
     /// Fixed-point scales of integer operators, or [`NONE`].
     pub rescale: u32,
+    /// A table that several operators may share, or [`NONE`].
+    pub shared: u32,
+    /// Groups, heads, size of a patch or first position, else 0.
+    pub count: u32,
 }
 
 impl OpRecord {
     /// Bytes of a record.
-    pub const LEN: usize = 32;
+    pub const LEN: usize = 48;
 
-    /// Reads a record; `None` for an unknown kind or activation or a reserved byte that is not zero.
+    /// An operator of a kind without operands, weights or parameters.
+    pub const fn new(kind: OpKind) -> Self {
+        Self {
+            kind,
+            function: Function::Identity,
+            mode: 0,
+            stride: 1,
+            upsample: 1,
+            padding: 0,
+            inputs: [NONE; 3],
+            output: NONE,
+            scratch: NONE,
+            weight: NONE,
+            bias: NONE,
+            rescale: NONE,
+            shared: NONE,
+            count: 0,
+        }
+    }
+
+    /// Reads a record; `None` for an unknown kind or function or a reserved byte that is not zero.
     pub fn from_bytes(b: &[u8; Self::LEN]) -> Option<Self> {
-        if b[5..8] != [0; 3] {
+        if b[6..8] != [0; 2] {
             return None;
         }
+        let word = |i: usize| u32_at(b, 8 + 4 * i);
         Some(Self {
             kind: OpKind::from_code(b[0])?,
-            activation: Activation::from_code(b[1])?,
-            stride: b[2],
-            upsample: b[3],
-            padding: b[4],
-            input: u32_at(b, 8),
-            residual: u32_at(b, 12),
-            output: u32_at(b, 16),
-            weight: u32_at(b, 20),
-            bias: u32_at(b, 24),
-            rescale: u32_at(b, 28),
+            function: Function::from_code(b[1])?,
+            mode: b[2],
+            stride: b[3],
+            upsample: b[4],
+            padding: b[5],
+            inputs: [word(0), word(1), word(2)],
+            output: word(3),
+            scratch: word(4),
+            weight: word(5),
+            bias: word(6),
+            rescale: word(7),
+            shared: word(8),
+            count: word(9),
         })
     }
 
     /// Writes the record.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut b = [0; Self::LEN];
-        b[..5].copy_from_slice(&[self.kind as u8, self.activation as u8, self.stride, self.upsample, self.padding]);
-        let fields = [self.input, self.residual, self.output, self.weight, self.bias, self.rescale];
-        for (i, v) in fields.iter().enumerate() {
+        let bytes = [self.kind as u8, self.function as u8, self.mode, self.stride, self.upsample, self.padding];
+        b[..6].copy_from_slice(&bytes);
+        let [x, y, z] = self.inputs;
+        let words = [x, y, z, self.output, self.scratch, self.weight, self.bias, self.rescale, self.shared, self.count];
+        for (i, v) in words.iter().enumerate() {
             b[8 + 4 * i..12 + 4 * i].copy_from_slice(&v.to_le_bytes());
         }
         b
+    }
+
+    /// The operands whose place in the arena the result may take, where they die here: the kernel reads each of their
+    /// numbers before it writes that number's place, and never after.
+    pub const fn in_place_operands(&self) -> &'static [usize] {
+        match self.kind {
+            OpKind::Lookup | OpKind::Norm | OpKind::Attention => &[0],
+            OpKind::Mul | OpKind::Gate | OpKind::Add => &[0, 1],
+            // The residual is read where the sum is stored.
+            OpKind::Linear | OpKind::Conv2d => &[1],
+            _ => &[],
+        }
     }
 }
 

@@ -32,12 +32,15 @@ mod model;
 pub mod noise;
 mod pixels;
 mod sampler;
+mod start;
 mod validate;
 
 pub use execute::{Step, View};
+pub use kernels::attention_scratch_len;
 pub use model::{Class, Guidance, Model, OpInfo, ParseError};
 #[cfg(feature = "float")]
 pub use pixels::from_unit;
 pub use sampler::{Aligned, Sampler, StartError};
 #[cfg(feature = "float")]
 pub use sampler::{InputError, Network, Seen};
+pub use start::{GivenNoise, Start};

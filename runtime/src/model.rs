@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use crate::format::{Activation, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32};
+use crate::format::{
+    ConvMode, Function, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32,
+};
 
 /// A `.drift` file of which everything has been proved: every offset, shape, parameter and arena range.
 ///
@@ -18,32 +20,37 @@ pub struct Model<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class(pub(crate) u32);
 
-/// Strength of classifier-free guidance in steps of 1/256; models clamp it to the range they were trained on.
+/// Strength of classifier-free guidance in steps of 1/65536; models clamp it to the range they were trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Guidance(pub(crate) u16);
+pub struct Guidance(pub(crate) u32);
 
 impl Guidance {
     /// A strength in 1/256: 256 is 1.0.
+    ///
+    /// ```
+    /// use driftlet_runtime::Guidance;
+    /// assert_eq!(Guidance::from_q8(384), Guidance::from_f32(1.5));
+    /// ```
     pub const fn from_q8(q8: u16) -> Self {
-        Self(q8)
+        Self((q8 as u32) << 8)
     }
 
-    /// The strength in 1/256.
+    /// The strength in 1/256, rounded down.
     pub const fn to_q8(self) -> u16 {
-        self.0
+        (self.0 >> 8) as u16
     }
 
-    /// The nearest multiple of 1/256; what lies outside `0..256`, and not-a-number, goes to the nearest end.
+    /// The nearest multiple of 1/65536; what lies outside `0..256`, and not-a-number, goes to the nearest end.
     #[cfg(feature = "float")]
     pub fn from_f32(strength: f32) -> Self {
-        // The cast saturates.
-        Self((strength * 256.0 + 0.5) as u16)
+        // The cast saturates; rounding by adding would lose bits of large numbers.
+        Self((libm::rintf(strength * 65536.0) as u32).min((1 << 24) - 1))
     }
 
     /// The strength as a number.
     #[cfg(feature = "float")]
     pub fn to_f32(self) -> f32 {
-        f32::from(self.0) / 256.0
+        self.0 as f32 / 65536.0
     }
 }
 
@@ -75,7 +82,7 @@ impl<'a> Model<'a> {
 
     /// Weakest and strongest guidance that the model knows.
     pub fn guidance_range(&self) -> (Guidance, Guidance) {
-        (Guidance(self.header.guidance_min), Guidance(self.header.guidance_max))
+        (Guidance::from_q8(self.header.guidance_min), Guidance::from_q8(self.header.guidance_max))
     }
 
     /// Arithmetic of the model.
@@ -93,9 +100,28 @@ impl<'a> Model<'a> {
         (self.header.pixels != NONE).then(|| self.value(self.header.pixels).shape.map(|d| d as usize))
     }
 
+    /// Pixels of a picture: the product of [`Model::image_shape`], 0 for a model that makes none.
+    pub fn image_len(&self) -> usize {
+        self.image_shape().map_or(0, |shape| shape.iter().product())
+    }
+
     /// Number of noise samples that the model starts from, 0 if it takes none.
     pub fn noise_len(&self) -> usize {
         self.source(OpKind::Noise).map_or(0, |v| v.elements())
+    }
+
+    /// Number of style indices that the model takes, and how many values each can have; zero if it takes none.
+    pub fn styles(&self) -> (u32, u32) {
+        let op = (0..self.op_count()).map(|i| self.op(i)).find(|op| op.kind == OpKind::StyleEmbedding);
+        op.map_or((0, 0), |op| {
+            let [_, styles, rows, _] = self.tensor(op.weight).dims;
+            (styles, rows)
+        })
+    }
+
+    /// Height, width and channels of the raw result: of the picture before rounding, or of a latent.
+    pub fn output_shape(&self) -> [usize; 3] {
+        self.value(self.header.output).shape.map(|d| d as usize)
     }
 
     /// JSON for people and tools, as written by the quantizer; not checked to be UTF-8.
@@ -120,26 +146,42 @@ impl<'a> Model<'a> {
     /// If `index` is not below [`Model::op_count`].
     pub fn op_info(&self, index: u32) -> OpInfo {
         let op = self.op(index);
-        let tensors = [op.weight, op.bias, op.rescale].into_iter().filter(|&t| t != NONE);
+        let tensors = [op.weight, op.bias, op.rescale, op.shared].into_iter().filter(|&t| t != NONE);
         let weight_len = tensors.map(|t| self.tensor_bytes(t).len() as u64).sum();
         let output = self.value(op.output);
-        let macs = match op.kind {
-            OpKind::Linear => {
-                self.tensor(op.weight).elements() * (output.elements() as u64) / u64::from(self.out_channels(&op))
-            }
-            OpKind::Conv2d => {
-                self.tensor(op.weight).elements() * u64::from(output.shape[0]) * u64::from(output.shape[1])
-            }
-            _ => 0,
-        };
         OpInfo {
             kind: op.kind,
-            activation: op.activation,
-            input: (op.input != NONE).then(|| self.value(op.input)),
-            residual: op.residual != NONE,
+            function: op.function,
+            inputs: op.inputs.map(|input| (input != NONE).then(|| self.value(input))),
+            scratch_len: if op.scratch == NONE { 0 } else { self.value(op.scratch).elements() },
+            in_place: op.in_place_operands().iter().any(|&i| {
+                let input = op.inputs[i];
+                input != NONE && self.value(input).range() == output.range()
+            }),
+            macs: self.macs(&op, &output),
             output,
-            macs,
             weight_len,
+        }
+    }
+
+    /// Multiply-accumulate operations of the operators that consist of them.
+    fn macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
+        match op.kind {
+            OpKind::Linear => {
+                self.tensor(op.weight).elements() * (output.elements() as u64) / u64::from(self.out_channels(op))
+            }
+            OpKind::Conv2d => {
+                // A transposed convolution spreads its input instead of gathering its output.
+                let transposed = ConvMode::from_code(op.mode) == Some(ConvMode::Transposed);
+                let map = if transposed { self.value(op.inputs[0]) } else { *output };
+                self.tensor(op.weight).elements() * u64::from(map.shape[0]) * u64::from(map.shape[1])
+            }
+            // Scores and weighted sums.
+            OpKind::Attention => {
+                let tokens = u64::from(output.shape[0]) * u64::from(output.shape[1]);
+                2 * tokens * tokens * u64::from(output.shape[2])
+            }
+            _ => 0,
         }
     }
 
@@ -196,17 +238,19 @@ fn proved<T>(value: Option<T>) -> T {
 pub struct OpInfo {
     /// What it does.
     pub kind: OpKind,
-    /// Function applied before storing.
-    pub activation: Activation,
-    /// What it reads, `None` for sources.
-    pub input: Option<ValueRecord>,
-    /// Whether it adds a residual.
-    pub residual: bool,
+    /// Function applied.
+    pub function: Function,
+    /// What it reads: its operands in order, `None` for those that it does not take.
+    pub inputs: [Option<ValueRecord>; 3],
     /// What it writes.
     pub output: ValueRecord,
+    /// Bytes of working memory.
+    pub scratch_len: usize,
+    /// Whether the result takes the place of an operand.
+    pub in_place: bool,
     /// Multiply-accumulate operations.
     pub macs: u64,
-    /// Bytes of weights, biases and scales.
+    /// Bytes of weights, biases, tables and scales; tables that operators share count for each.
     pub weight_len: u64,
 }
 

@@ -1,15 +1,17 @@
 //! What applications call: a [`Sampler`] that makes pictures, a [`Network`] that looks at them.
 
 use core::fmt;
+use core::ops::ControlFlow;
 
-use crate::execute::{Inputs, Noise, Step, run};
-use crate::format::OpKind;
+use crate::execute::{Inputs, Step, run};
+use crate::format::{NONE, OpKind};
 use crate::model::{Class, Guidance, Model};
+use crate::start::Start;
 
 #[cfg(feature = "float")]
 use crate::{
     execute::{View, view},
-    format::{Activation, NONE},
+    format::Function,
 };
 
 /// Alignment that the arena's values rely on.
@@ -26,6 +28,22 @@ const ARENA_ALIGN: usize = 16;
 pub struct Aligned<T: ?Sized>(pub T);
 
 /// A generator with its arena: makes one picture per call.
+///
+/// ```no_run
+/// use driftlet_runtime::{Guidance, Model, Sampler};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = std::fs::read("model.drift")?;
+/// let model = Model::parse(&file)?;
+/// let mut arena = vec![0; model.arena_len() + 15];
+/// let mut sampler = Sampler::new(&model, &mut arena)?;
+/// let class = model.class(3).ok_or("no such class")?;
+/// for seed in 0..10 {
+///     let pixels: &[u8] = sampler.generate(seed, class, Guidance::from_q8(256));
+///     println!("{:?}", pixels.first());
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Sampler<'a> {
     model: Model<'a>,
     arena: &'a mut [u8],
@@ -36,46 +54,128 @@ impl<'a> Sampler<'a> {
     /// not start at a multiple of 16.
     ///
     /// # Errors
-    /// [`StartError::ArenaTooSmall`], or [`StartError::NotAGenerator`] for a model that makes no pictures.
+    /// [`StartError::ArenaTooSmall`], or [`StartError::NotAGenerator`] for a model that looks at pictures.
     pub fn new(model: &Model<'a>, arena: &'a mut [u8]) -> Result<Self, StartError> {
-        if model.image_shape().is_none() || model.source(OpKind::Input).is_some() {
+        if model.source(OpKind::Input).is_some() {
             return Err(StartError::NotAGenerator);
         }
         Ok(Self { model: *model, arena: place(model, arena)? })
     }
 
-    /// Makes the picture of a seed: 8-bit pixels, `[height, width, channels]` row-major, valid until the next call.
+    /// Makes the picture of a seed: 8-bit pixels, `[height, width, channels]` row-major, valid until the next call. A model
+    /// that makes latents gives no pixels; [`Sampler::unrounded`] has them.
     pub fn generate(&mut self, seed: u64, class: Class, guidance: Guidance) -> &[u8] {
-        self.generate_observed(seed, class, guidance, &mut |_| {})
+        self.generate_from(Start::Seed(seed), class, guidance)
     }
 
-    /// As [`Sampler::generate`]; calls `observe` after each operator.
+    /// As [`Sampler::generate`], from any start: on the way between two seeds, or from given noise.
+    ///
+    /// ```no_run
+    /// # use driftlet_runtime::{Class, Guidance, Sampler, Start};
+    /// # fn example(sampler: &mut Sampler, class: Class) {
+    /// for position in (0..u16::MAX).step_by(4096) {
+    ///     let frame = sampler.generate_from(Start::Between { from: 1, to: 2, position }, class, Guidance::from_q8(256));
+    ///     println!("{:?}", frame.first());
+    /// }
+    /// # }
+    /// ```
+    pub fn generate_from(&mut self, start: Start, class: Class, guidance: Guidance) -> &[u8] {
+        // An observer that never stops.
+        let _ = self.run(start, class, guidance, &mut |_| ControlFlow::Continue(()));
+        self.picture()
+    }
+
+    /// As [`Sampler::generate_from`]; calls `observe` after each operator, for progress. `None` if it broke off.
+    ///
+    /// ```no_run
+    /// # use core::ops::ControlFlow;
+    /// # use driftlet_runtime::{Class, Guidance, Sampler, Start};
+    /// # fn example(sampler: &mut Sampler, class: Class, cancelled: &core::sync::atomic::AtomicBool) {
+    /// let picture = sampler.generate_observed(Start::Seed(7), class, Guidance::from_q8(256), &mut |step| {
+    ///     println!("{} of {}", step.index + 1, step.count);
+    ///     if cancelled.load(core::sync::atomic::Ordering::Relaxed) {
+    ///         return ControlFlow::Break(());
+    ///     }
+    ///     ControlFlow::Continue(())
+    /// });
+    /// # let _ = picture;
+    /// # }
+    /// ```
     pub fn generate_observed(
         &mut self,
-        seed: u64,
+        start: Start,
         class: Class,
         guidance: Guidance,
-        observe: &mut dyn FnMut(Step),
-    ) -> &[u8] {
-        self.run(class, guidance, Noise::Seed(seed), observe)
+        observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Option<&[u8]> {
+        match self.run(start, class, guidance, observe) {
+            ControlFlow::Continue(()) => Some(self.picture()),
+            ControlFlow::Break(()) => None,
+        }
     }
 
-    /// Makes a picture from given noise; integer models round it to multiples of 1/32 in `-127/32..=127/32`.
+    /// Makes pictures one after the other, by one arena, into `out`: until it is full or the requests end. Returns how many.
     ///
-    /// # Errors
-    /// [`InputError`] unless there are [`Model::noise_len`] numbers.
-    #[cfg(feature = "float")]
-    pub fn generate_from(&mut self, noise: &[f32], class: Class, guidance: Guidance) -> Result<&[u8], InputError> {
-        check_length(self.model.noise_len(), noise.len())?;
-        Ok(self.run(class, guidance, Noise::Given(noise), &mut |_| {}))
+    /// ```no_run
+    /// # use driftlet_runtime::{Class, Guidance, Model, Sampler};
+    /// # fn example(model: &Model, sampler: &mut Sampler, class: Class) {
+    /// let mut pictures = vec![0; 16 * model.image_len()];
+    /// let made = sampler.generate_batch((0..16).map(|seed| (seed, class, Guidance::from_q8(256))), &mut pictures);
+    /// assert_eq!(made, 16);
+    /// # }
+    /// ```
+    pub fn generate_batch(
+        &mut self,
+        requests: impl IntoIterator<Item = (u64, Class, Guidance)>,
+        out: &mut [u8],
+    ) -> usize {
+        let len = self.model.image_len();
+        if len == 0 {
+            return 0;
+        }
+        let pairs = out.chunks_exact_mut(len).zip(requests);
+        pairs.map(|(out, (seed, class, guidance))| out.copy_from_slice(self.generate(seed, class, guidance))).count()
     }
 
-    /// The last picture before it was rounded to pixels, in `[-1, 1]`, `[height, width, channels]` row-major.
+    /// The last picture: 8-bit pixels, `[height, width, channels]` row-major; empty for a model that makes latents.
+    pub fn picture(&self) -> &[u8] {
+        match self.model.header.pixels {
+            NONE => &[],
+            pixels => &self.arena[self.model.value(pixels).range()],
+        }
+    }
+
+    /// The last picture as red, green and blue, whatever its channels.
+    ///
+    /// ```no_run
+    /// # fn example(sampler: &driftlet_runtime::Sampler) {
+    /// let rgb: Vec<u8> = sampler.rgb().flatten().collect();
+    /// # }
+    /// ```
+    pub fn rgb(&self) -> impl Iterator<Item = [u8; 3]> + '_ {
+        let picture = self.picture();
+        let channels = self.model.image_shape().map_or(1, |shape| shape[2]);
+        picture.chunks_exact(channels).map(move |pixel| {
+            // One and two channels are grey, four carry more than a colour.
+            if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] }
+        })
+    }
+
+    /// The last picture in grey: `(77 red + 150 green + 29 blue + 128) / 256` (ITU-R BT.601).
+    pub fn gray(&self) -> impl Iterator<Item = u8> + '_ {
+        self.rgb().map(|pixel| {
+            let [red, green, blue] = pixel.map(u32::from);
+            ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
+        })
+    }
+
+    /// The raw result of the last pass: the picture before it was rounded to pixels, in `[-1, 1]`, or a latent;
+    /// [`Model::output_shape`], row-major.
     #[cfg(feature = "float")]
     pub fn unrounded(&self) -> impl Iterator<Item = f32> + '_ {
         let output = self.model.value(self.model.header.output);
-        let pixels_op = self.model.op(self.model.value(self.model.header.pixels).first);
-        let tanh = pixels_op.activation == Activation::Tanh;
+        let pixels = self.model.header.pixels;
+        let tanh = pixels != NONE && self.model.op(self.model.value(pixels).first).function == Function::Tanh;
         let view = view(self.arena, &output);
         (0..output.elements()).map(move |i| {
             let y = match view {
@@ -93,10 +193,15 @@ impl<'a> Sampler<'a> {
         &self.model
     }
 
-    fn run(&mut self, class: Class, guidance: Guidance, noise: Noise, observe: &mut dyn FnMut(Step)) -> &[u8] {
-        let inputs = Inputs { class: class.0, guidance: guidance.0, noise, image: &[] };
-        run(&self.model, self.arena, &inputs, observe);
-        &self.arena[self.model.value(self.model.header.pixels).range()]
+    fn run(
+        &mut self,
+        start: Start,
+        class: Class,
+        guidance: Guidance,
+        observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let inputs = Inputs { class: class.0, guidance: guidance.0, start, image: &[] };
+        run(&self.model, self.arena, &inputs, observe)
     }
 }
 
@@ -135,8 +240,9 @@ impl<'a> Network<'a> {
     /// [`InputError`] if the length differs.
     pub fn run(&mut self, image: &[u8]) -> Result<Seen<'_>, InputError> {
         check_length(self.image_len, image.len())?;
-        let inputs = Inputs { class: 0, guidance: 0, noise: Noise::Seed(0), image };
-        run(&self.model, self.arena, &inputs, &mut |_| {});
+        let inputs = Inputs { class: 0, guidance: 0, start: Start::Seed(0), image };
+        // An observer that never stops.
+        let _ = run(&self.model, self.arena, &inputs, &mut |_| ControlFlow::Continue(()));
         let floats = |index: u32| match view(self.arena, &self.model.value(index)) {
             View::F32(v) => v,
             _ => &[],
@@ -174,7 +280,7 @@ pub enum StartError {
         /// Bytes given.
         given: usize,
     },
-    /// A [`Sampler`] needs a model that makes pictures.
+    /// A [`Sampler`] needs a generator.
     NotAGenerator,
     /// A `Network` needs a model that takes pictures.
     NotANetwork,
@@ -186,7 +292,7 @@ impl fmt::Display for StartError {
             Self::ArenaTooSmall { needed, given } => {
                 write!(f, "the arena has {given} bytes, the model needs {needed}; see `Model::arena_len`")
             }
-            Self::NotAGenerator => f.write_str("the model makes no pictures; give a generator"),
+            Self::NotAGenerator => f.write_str("the model looks at pictures and makes none; give a generator"),
             Self::NotANetwork => f.write_str("the model takes no pictures; give a classifier"),
         }
     }

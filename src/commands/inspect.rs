@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use driftlet_runtime::format::OpKind;
 use driftlet_runtime::{Model, OpInfo};
 use serde_json::{Value, json};
 
@@ -39,13 +40,15 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
         .map(|op| {
             json!({
                 "op": op.kind.name(),
-                "input": op.input.map(|v| v.shape),
+                "input": op.inputs[0].map(|v| v.shape),
                 "output": op.output.shape,
                 "type": format!("{:?}", op.output.dtype).to_lowercase(),
                 "scale": op.output.scale(),
                 "zero_point": op.output.zero_point,
                 "arena_offset": op.output.offset,
-                "residual": op.residual,
+                "inputs": op.inputs.iter().flatten().map(|v| v.shape).collect::<Vec<_>>(),
+                "in_place": op.in_place,
+                "scratch_bytes": op.scratch_len,
                 "macs": op.macs,
                 "weight_bytes": op.weight_len,
             })
@@ -72,9 +75,10 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
 fn table(file: &ModelFile, model: &Model) {
     println!("{:>3}  {:18} {:>12} {:>12}  {:4} {:>12} {:>10}", "", "op", "input", "output", "type", "MACs", "weights");
     for (i, op) in ops(model).enumerate() {
-        let name = format!("{}{}", op.kind.name(), if op.residual { " + residual" } else { "" });
+        let residual = matches!(op.kind, OpKind::Linear | OpKind::Conv2d) && op.inputs[1].is_some();
+        let name = format!("{}{}", op.kind.name(), if residual { " + residual" } else { "" });
         let shape = |s: [u32; 3]| format!("{}x{}x{}", s[0], s[1], s[2]);
-        let input = op.input.map_or_else(String::new, |v| shape(v.shape));
+        let input = op.inputs[0].map_or_else(String::new, |v| shape(v.shape));
         let dtype = format!("{:?}", op.output.dtype).to_lowercase();
         println!(
             "{i:>3}  {name:18} {input:>12} {:>12}  {dtype:4} {:>12} {:>10}",

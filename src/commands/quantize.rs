@@ -1,10 +1,12 @@
 //! `driftlet quantize`: from a checkpoint to a `.drift` file.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use driftlet_checkpoint::{Checkpoint, write_atomic};
-use driftlet_quantize::{Activations, Options, Precision, quantize};
+use driftlet_checkpoint::{Checkpoint, write_atomic_with};
+use driftlet_quantize::{Activations, Options, Precision, quantize_to};
 
 use crate::model_file::{ModelFile, name_of};
 
@@ -22,9 +24,9 @@ pub struct Arguments {
     /// File to write
     #[arg(long)]
     out: PathBuf,
-    /// Pictures generated to learn the ranges of activations (int8)
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
-    calibration_samples: u32,
+    /// Pictures generated to learn the ranges of activations; 256 if left out, and fewer for networks that take long
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    calibration_samples: Option<u32>,
 }
 
 /// Widths of activations on the command line.
@@ -68,10 +70,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ActivationBits::Sixteen => Activations::Sixteen,
     };
     options.calibration_samples = arguments.calibration_samples;
-    let bytes = quantize(&checkpoint, &options).with_context(|| arguments.checkpoint.display().to_string())?;
-    write_atomic(&arguments.out, &bytes).with_context(|| format!("cannot write {}", arguments.out.display()))?;
+    let mut refused = None;
+    let written = write_atomic_with(&arguments.out, |temporary| {
+        let mut sink = BufWriter::new(File::create(temporary)?);
+        quantize_to(&checkpoint, &options, &mut sink).or_else(|error| {
+            refused = Some(error);
+            Err(std::io::Error::other("refused"))
+        })
+    });
+    if let Some(error) = refused {
+        return Err(error).with_context(|| arguments.checkpoint.display().to_string());
+    }
+    written.with_context(|| format!("cannot write {}", arguments.out.display()))?;
     let file = ModelFile::open(&arguments.out)?;
-    let arena = file.model()?.arena_len();
-    println!("{}: {} bytes, arena {arena} bytes, sha256 {}", arguments.out.display(), bytes.len(), file.hash());
+    let (arena, bytes) = (file.model()?.arena_len(), file.bytes().len());
+    println!("{}: {bytes} bytes, arena {arena} bytes, sha256 {}", arguments.out.display(), file.hash());
     Ok(())
 }

@@ -51,13 +51,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
-    let Some([height, width, channels]) = model.image_shape() else {
-        bail!("{}: makes no pictures; give a generator", arguments.model.display());
-    };
     check_guidance(arguments.guidance, &model)?;
     if let (Some(inputs), Some(out)) = (&arguments.inputs, &arguments.out) {
         return given_noise::run(&model, inputs, out, arguments.guidance);
     }
+    let Some([height, width, channels]) = model.image_shape() else {
+        let what = "makes no pictures (latents run with --inputs); give a generator of pictures";
+        bail!("{}: {what}", arguments.model.display());
+    };
     let batch = Batch {
         first_seed: arguments.seed,
         count: arguments.count as usize,
@@ -87,7 +88,10 @@ fn only_a_checkpoint(path: &Path) -> Result<Option<Checkpoint>> {
         return Ok(None);
     }
     let checkpoint = Checkpoint::load(path)?;
-    let lowered = matches!(checkpoint.config.architecture, Architecture::EdgeConv(_) | Architecture::Classifier(_));
+    let lowered = matches!(
+        checkpoint.config.architecture,
+        Architecture::EdgeConv(_) | Architecture::Classifier(_) | Architecture::Dit(_)
+    );
     Ok((!lowered).then_some(checkpoint))
 }
 

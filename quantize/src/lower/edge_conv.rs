@@ -1,43 +1,45 @@
 //! The edge convolutional generator: an embedding of noise, class and guidance, a small base map, and stages of 3x3
 //! convolutions, each but the first on a nearest-upsampled map.
 
+use std::borrow::Cow;
+
 use driftlet_checkpoint::{Checkpoint, EdgeConv};
 
 use super::filter;
 use crate::QuantizeError;
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, Op, ValueId, Window};
 
-pub fn lower(net: &EdgeConv, checkpoint: &Checkpoint) -> Result<Graph, QuantizeError> {
+pub fn lower<'a>(net: &EdgeConv, checkpoint: &'a Checkpoint) -> Result<Graph<'a>, QuantizeError> {
     let mut graph = Graph { classes: net.classes, guidance: guidance_range(&net.guidance_knots)?, ..Graph::default() };
     let hidden = [1, 1, net.hidden];
-    let table = |name: &str| checkpoint.tensor(name).data.clone();
+    let table = |name: &str| Cow::Borrowed(&checkpoint.tensor(name).data[..]);
 
-    let noise = graph.push(Op::Noise, None, None, [1, 1, net.noise_dim]);
-    let class = graph.push(Op::ClassEmbedding(table("class.weight")), None, None, hidden);
-    let condition = graph.push(Op::GuidanceEmbedding(table("guidance.weight")), Some(class), None, hidden);
-    let embedding = graph.push(Op::Linear(filter(checkpoint, "noise", true)), Some(noise), Some(condition), hidden);
+    let noise = graph.push(Op::Noise, &[], [1, 1, net.noise_dim]);
+    let class = graph.push(Op::ClassEmbedding(table("class.weight")), &[], hidden);
+    let condition = graph.push(Op::GuidanceEmbedding(table("guidance.weight")), &[class], hidden);
+    let embedding = graph.push(Op::Linear(filter(checkpoint, "noise", true)), &[noise, condition], hidden);
 
     let doublings = net.stages.len() - 1;
     let (mut height, mut width) = (net.height >> doublings, net.width >> doublings);
     let base = [height, width, net.base_channels];
-    let mut x = graph.push(Op::Linear(filter(checkpoint, "base", true)), Some(embedding), None, base);
+    let mut x = graph.push(Op::Linear(filter(checkpoint, "base", true)), &[embedding], base);
 
-    let conv = |graph: &mut Graph, x, residual, name: &str, upsample, shape| -> ValueId {
-        let op = Op::Conv2d { filter: filter(checkpoint, name, name != "out"), stride: 1, upsample, padding: 1 };
-        graph.push(op, Some(x), residual, shape)
+    let conv = |graph: &mut Graph<'a>, inputs: &[ValueId], name: &str, upsample, shape| -> ValueId {
+        let window = Window { upsample, ..Window::same(3) };
+        graph.push(Op::Conv2d { filter: filter(checkpoint, name, name != "out"), window }, inputs, shape)
     };
     for (s, stage) in net.stages.iter().enumerate() {
         let upsample = if s == 0 { 1 } else { 2 };
         (height, width) = (height * usize::from(upsample), width * usize::from(upsample));
         let shape = [height, width, stage.channels];
-        x = conv(&mut graph, x, None, &format!("stages.{s}.conv"), upsample, shape);
+        x = conv(&mut graph, &[x], &format!("stages.{s}.conv"), upsample, shape);
         for r in 0..stage.residual {
-            x = conv(&mut graph, x, Some(x), &format!("stages.{s}.residual.{r}"), 1, shape);
+            x = conv(&mut graph, &[x, x], &format!("stages.{s}.residual.{r}"), 1, shape);
         }
     }
     let image = [height, width, net.channels];
-    graph.output = conv(&mut graph, x, None, "out", 1, image);
-    graph.pixels = Some(graph.push(Op::Pixels { tanh: true }, Some(graph.output), None, image));
+    graph.output = conv(&mut graph, &[x], "out", 1, image);
+    graph.pixels = Some(graph.push(Op::Pixels { tanh: true }, &[graph.output], image));
     Ok(graph)
 }
 

@@ -1,37 +1,57 @@
 //! From a checkpoint to a graph: one module per architecture.
 
 mod classifier;
+mod dit;
 mod edge_conv;
+
+use std::borrow::Cow;
 
 use driftlet_checkpoint::{Architecture, Checkpoint};
 
 use crate::QuantizeError;
-use crate::graph::{Filter, Graph};
+use crate::graph::{Filter, Graph, Layout};
 
 /// Builds the graph of a checkpoint.
-pub fn lower(checkpoint: &Checkpoint) -> Result<Graph, QuantizeError> {
+pub fn lower(checkpoint: &Checkpoint) -> Result<Graph<'_>, QuantizeError> {
     match &checkpoint.config.architecture {
         Architecture::EdgeConv(architecture) => edge_conv::lower(architecture, checkpoint),
+        Architecture::Dit(architecture) => dit::lower(architecture, checkpoint),
         Architecture::Classifier(architecture) => classifier::lower(architecture, checkpoint),
         Architecture::Encoder(_) | Architecture::ResnetMae(_) => Err(QuantizeError::Unsupported("encoder")),
         Architecture::ConvNextV2(_) => Err(QuantizeError::Unsupported("ConvNeXt-V2 encoder")),
         Architecture::Mlp(_) => Err(QuantizeError::Unsupported("mlp")),
-        Architecture::Dit(_) => Err(QuantizeError::Unsupported("transformer")),
     }
 }
 
 /// The layer `name` of a checkpoint: `name.weight` `[out, in]` or `[out, in, k, k]` and `name.bias` `[out]`.
-fn filter(checkpoint: &Checkpoint, name: &str, relu: bool) -> Filter {
+fn filter<'a>(checkpoint: &'a Checkpoint, name: &str, relu: bool) -> Filter<'a> {
     let weight = checkpoint.tensor(&format!("{name}.weight"));
     let (outputs, inputs) = (weight.shape[0], weight.shape[1]);
-    let kernel = weight.shape.get(2).copied().unwrap_or(1);
-    let taps = kernel * kernel;
-    let mut reordered = Vec::with_capacity(weight.data.len());
-    for output in weight.data.chunks_exact(inputs * taps) {
-        for tap in 0..taps {
-            reordered.extend((0..inputs).map(|input| output[input * taps + tap]));
-        }
+    Filter {
+        name: name.into(),
+        weight: Cow::Borrowed(&weight.data),
+        layout: Layout::TapsLast,
+        bias: Cow::Borrowed(&checkpoint.tensor(&format!("{name}.bias")).data),
+        outputs,
+        kernel: weight.shape.get(2).copied().unwrap_or(1),
+        inputs,
+        relu,
     }
-    let bias = checkpoint.tensor(&format!("{name}.bias")).data.clone();
-    Filter { name: name.into(), weight: reordered, bias, outputs, kernel, inputs, relu }
+}
+
+/// Part `index` of a linear layer whose outputs are `count` equal parts.
+fn part<'a>(checkpoint: &'a Checkpoint, name: &str, index: usize, count: usize) -> Filter<'a> {
+    let whole = filter(checkpoint, name, false);
+    let outputs = whole.outputs / count;
+    let rows = |numbers: Cow<'a, [f32]>, len: usize| match numbers {
+        Cow::Borrowed(all) => Cow::Borrowed(&all[index * len..][..len]),
+        Cow::Owned(all) => Cow::Owned(all[index * len..][..len].to_vec()),
+    };
+    Filter {
+        name: format!("{name}[{index}]"),
+        weight: rows(whole.weight, outputs * whole.inputs),
+        bias: rows(whole.bias, outputs),
+        outputs,
+        ..whole
+    }
 }

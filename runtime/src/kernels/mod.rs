@@ -1,13 +1,20 @@
 //! The portable kernels: the reference that every other kernel has to equal.
 
+use crate::format::Precision;
+
 #[cfg(feature = "float")]
-#[allow(dead_code, unused_imports, reason = "the executor does not call every kernel yet")]
 pub mod float;
-#[cfg_attr(not(test), expect(dead_code, reason = "the executor does not call every kernel yet"))]
-#[cfg_attr(not(test), expect(unused_imports, reason = "the executor does not call every kernel yet"))]
 pub mod int8;
-#[cfg_attr(not(test), expect(dead_code, reason = "the executor does not call every kernel yet"))]
 pub mod moves;
+
+/// Bytes of working memory that attention of so many tokens and heads of this length needs.
+pub fn attention_scratch_len(precision: Precision, tokens: usize, head: usize) -> usize {
+    match precision {
+        #[cfg(feature = "float")]
+        Precision::F32 | Precision::F16 => float::attention_scratch_len(tokens, head).saturating_mul(4),
+        _ => int8::attention_scratch_len(tokens, head),
+    }
+}
 
 /// Shape of a convolution; a linear layer is one with a 1 x 1 kernel over a single line of rows.
 ///
@@ -50,17 +57,20 @@ impl Geometry {
     }
 
     fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
-        let at = if self.transposed {
-            let spread = (o + self.padding).checked_sub(k)?;
-            let at = spread / self.stride;
-            if at * self.stride != spread {
-                return None;
-            }
-            at
-        } else {
-            // Upsampling is 1 or 2; a shift spares microcontrollers the division.
-            (o * self.stride + k).checked_sub(self.padding)? >> (self.upsample - 1)
-        };
+        if self.transposed {
+            return self.transposed_source(o, k, len);
+        }
+        let at = (o * self.stride + k).checked_sub(self.padding)?;
+        // Upsampling is 1 or 2; a shift spares microcontrollers the division.
+        let at = at >> (self.upsample - 1);
         (at < len).then_some(at)
+    }
+
+    /// Apart, so that other convolutions stay small.
+    #[inline(never)]
+    fn transposed_source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
+        let spread = (o + self.padding).checked_sub(k)?;
+        let at = spread / self.stride;
+        (at * self.stride == spread && at < len).then_some(at)
     }
 }

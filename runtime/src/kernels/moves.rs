@@ -49,3 +49,44 @@ fn patches(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_positions() {
+        let mut out = [0; 4];
+        slice(&[0, 1, 10, 11, 20, 21, 30, 31], 1, 2, &mut out);
+        assert_eq!(out, [10, 11, 20, 21]);
+    }
+
+    #[test]
+    fn pixels_become_squares() {
+        let mut out = [0; 24];
+        resize_nearest(&[1, -1, 2, -2, 3, -3], [1, 3, 2], 2, &mut out);
+        let line = [1, -1, 1, -1, 2, -2, 2, -2, 3, -3, 3, -3];
+        assert_eq!(out, [line, line].concat()[..]);
+    }
+
+    #[test]
+    fn patches_are_in_the_order_row_column_channel() {
+        // A number says its row, column and channel.
+        let (height, width, channels, patch) = (6, 4, 3, 2);
+        let name = |y: usize, x: usize, c: usize| y * 100 + x * 10 + c;
+        let map: Vec<_> = (0..height * width * channels)
+            .map(|i| name(i / channels / width, i / channels % width, i % channels))
+            .collect();
+        let mut depth = vec![0; map.len()];
+        space_to_depth(&map, [height, width, channels], patch, &mut depth);
+        for (i, &got) in depth.iter().enumerate() {
+            let (pixel, within) = (i / (patch * patch * channels), i % (patch * patch * channels));
+            let (row, column, c) = (within / channels / patch, within / channels % patch, within % channels);
+            let (y, x) = (pixel / (width / patch) * patch + row, pixel % (width / patch) * patch + column);
+            assert_eq!(got, name(y, x, c));
+        }
+        let mut back = vec![0; map.len()];
+        depth_to_space(&depth, [height, width, channels], patch, &mut back);
+        assert_eq!(back, map);
+    }
+}

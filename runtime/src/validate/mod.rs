@@ -48,16 +48,13 @@ pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
     // From here on records are read through the model; `tensors`, `values` and `ops` prove that each decodes.
     let model = Model { file, header, precision };
     tensors(&model)?;
-    values(&model)?;
     for index in 0..header.ops.count {
         let at = header.ops.offset as usize + index as usize * OpRecord::LEN;
         if file[at..].first_chunk().and_then(OpRecord::from_bytes).is_none() {
-            return Err(ParseError::Op {
-                index,
-                problem: "unknown kind or activation, or a reserved byte is not zero",
-            });
+            return Err(ParseError::Op { index, problem: "unknown kind or function, or a reserved byte is not zero" });
         }
     }
+    values(&model)?;
     ops::prove(&model)?;
     results(&model)?;
     Ok(model)
@@ -160,16 +157,31 @@ fn values(model: &Model) -> Result<(), ParseError> {
         if !zero_range.contains(&value.zero_point) {
             return Err(error("zero point out of range"));
         }
-        for other in 0..index {
-            let other = model.value(other);
+        for other_index in 0..index {
+            let other = model.value(other_index);
             let together = value.first <= other.last && other.first <= value.last;
             let (a, b) = (value.range(), other.range());
             if together && a.start < b.end && b.start < a.end {
-                return Err(error("shares arena bytes with another value that lives at the same time"));
+                let taken_over = takes_over(model, (index, &value), (other_index, &other))
+                    || takes_over(model, (other_index, &other), (index, &value));
+                if !taken_over {
+                    return Err(error("shares arena bytes with another value that lives at the same time"));
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Whether a result takes exactly the place of an operand that dies where it is born, in an operator that permits it.
+fn takes_over(model: &Model, (result, new): (u32, &ValueRecord), (operand, old): (u32, &ValueRecord)) -> bool {
+    if old.last != new.first || old.range() != new.range() || old.dtype != new.dtype {
+        return false;
+    }
+    // Lives were proved to begin at an operator.
+    let op = model.op(new.first);
+    let readers = op.inputs.iter().filter(|&&input| input == operand).count();
+    op.output == result && readers == 1 && op.in_place_operands().iter().any(|&i| op.inputs[i] == operand)
 }
 
 /// The values that callers read exist, are written, and live to the end.

@@ -1,6 +1,5 @@
 //! Attention, one head after the other.
 
-use super::Numbers;
 use super::norm::Group;
 
 /// Parameters of an attention over `tokens` positions of `heads * head` channels.
@@ -11,9 +10,9 @@ pub struct Attention<'a> {
     /// Channels of one head; even with a rotation.
     pub head: usize,
     /// Gains of the queries' RMS norm over a head, one for each of its channels; `None`: no norm.
-    pub query_gain: Option<Numbers<'a>>,
+    pub query_gain: Option<&'a [f32]>,
     /// Gains of the keys' RMS norm.
-    pub key_gain: Option<Numbers<'a>>,
+    pub key_gain: Option<&'a [f32]>,
     /// Added to the mean of the squares by these norms.
     pub epsilon: f32,
     pub rotary: Option<Rotary<'a>>,
@@ -22,8 +21,8 @@ pub struct Attention<'a> {
 /// Rotation of the two halves of a head by angles of the position: `[tokens, head / 2]` each.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotary<'a> {
-    pub cos: Numbers<'a>,
-    pub sin: Numbers<'a>,
+    pub cos: &'a [f32],
+    pub sin: &'a [f32],
 }
 
 /// Queries and columns computed together: 4 x 8 sums fit the registers of every SIMD instruction set.
@@ -93,18 +92,18 @@ fn prepare_keys(p: &Attention, k: &[f32], at: usize, key: &mut [f32], keys: &mut
 }
 
 /// Normalizes and rotates one head of a query or key, if there is anything to do.
-fn prepare(p: &Attention, gain: Option<Numbers>, token: usize, x: &mut [f32]) {
+fn prepare(p: &Attention, gain: Option<&[f32]>, token: usize, x: &mut [f32]) {
     if let Some(gain) = gain {
         let group = Group::rms(core::iter::once(&*x), p.epsilon);
         for (i, x) in x.iter_mut().enumerate() {
-            *x = group.normalized(*x) * gain.at(i);
+            *x = group.normalized(*x) * gain[i];
         }
     }
     if let Some(rotary) = p.rotary {
         let half = x.len() / 2;
         let (low, high) = x.split_at_mut(half);
         for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
-            let (cos, sin) = (rotary.cos.at(token * half + i), rotary.sin.at(token * half + i));
+            let (cos, sin) = (rotary.cos[token * half + i], rotary.sin[token * half + i]);
             (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
         }
     }
@@ -196,19 +195,18 @@ mod tests {
     /// Everything in double precision, straight from the definition.
     fn model(p: &Attention, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f64> {
         let width = p.heads * p.head;
-        let prepared = |x: &[f32], gain: Option<Numbers>, token: usize, h: usize| {
+        let prepared = |x: &[f32], gain: Option<&[f32]>, token: usize, h: usize| {
             let mut x = wide(&x[token * width + h * p.head..][..p.head]);
             if let Some(gain) = gain {
                 let square = x.iter().map(|x| x * x).sum::<f64>() / p.head as f64;
                 let root = (square + f64::from(p.epsilon)).sqrt();
-                x = x.iter().enumerate().map(|(i, x)| x / root * f64::from(gain.at(i))).collect();
+                x = x.iter().enumerate().map(|(i, x)| x / root * f64::from(gain[i])).collect();
             }
             if let Some(rotary) = p.rotary {
                 let half = p.head / 2;
                 let before = x.clone();
                 for i in 0..half {
-                    let (cos, sin) =
-                        (f64::from(rotary.cos.at(token * half + i)), f64::from(rotary.sin.at(token * half + i)));
+                    let (cos, sin) = (f64::from(rotary.cos[token * half + i]), f64::from(rotary.sin[token * half + i]));
                     x[i] = before[i] * cos - before[i + half] * sin;
                     x[i + half] = before[i + half] * cos + before[i] * sin;
                 }
@@ -259,10 +257,10 @@ mod tests {
                 tokens,
                 heads,
                 head,
-                query_gain: norms.then_some(Numbers::Single(&query_gain)),
-                key_gain: norms.then_some(Numbers::Single(&key_gain)),
+                query_gain: norms.then_some(&query_gain),
+                key_gain: norms.then_some(&key_gain),
                 epsilon: 1e-6,
-                rotary: rotary.then_some(Rotary { cos: Numbers::Single(&cos), sin: Numbers::Single(&sin) }),
+                rotary: rotary.then_some(Rotary { cos: &cos, sin: &sin }),
             };
             // What was in the scratch does not matter.
             let mut scratch = vec![f32::NAN; scratch_len(tokens, head)];

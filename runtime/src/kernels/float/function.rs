@@ -1,21 +1,7 @@
 //! Functions of one number.
 
+use crate::format::Function;
 use core::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
-
-/// What an activation or a lookup computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    Identity,
-    Relu,
-    /// `x / (1 + e^-x)`.
-    Silu,
-    /// `x (1 + erf(x / sqrt 2)) / 2`.
-    Gelu,
-    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
-    GeluTanh,
-    Tanh,
-    Sigmoid,
-}
 
 impl Function {
     /// The function of `x`, by `libm`.

@@ -1,7 +1,7 @@
 //! Functions of every number, alone or as a factor.
 
-use super::Function;
 use super::elementwise::{map, zip};
+use crate::format::Function;
 
 /// `out = f(x)`; `x` may be in place.
 pub fn lookup(x: Option<&[f32]>, f: Function, out: &mut [f32]) {

@@ -21,9 +21,8 @@ pub use attention::{Attention, Rotary, attention, scratch_len as attention_scrat
 pub use concat::concat;
 pub use conv::{Residual, Weights, conv};
 pub use embed::{embed_styles, interpolate};
-pub use function::Function;
 pub use lookup::{lookup, mul};
 pub use norm::{Norm, norm};
 pub use pool::global_avg_pool;
 pub use resize::resize_bilinear;
-pub use weight::{Numbers, Weight, widen};
+pub use weight::{Weight, widen};

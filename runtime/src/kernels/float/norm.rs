@@ -1,6 +1,5 @@
 //! Normalization of groups of numbers, with a gain and a shift for each channel.
 
-use super::Numbers;
 use crate::kernels::int8::NormKind;
 
 /// Parameters of a normalization.
@@ -10,9 +9,9 @@ pub struct Norm<'a> {
     /// Added to the mean of the squares.
     pub epsilon: f32,
     /// One for each channel.
-    pub gain: Numbers<'a>,
+    pub gain: &'a [f32],
     /// One for each channel, if any.
-    pub shift: Option<Numbers<'a>>,
+    pub shift: Option<&'a [f32]>,
 }
 
 /// `out = normalized(x) * gain + shift`; `x` may be in place.
@@ -77,8 +76,8 @@ impl Group {
     /// Normalizes the numbers of neighbouring channels in place.
     fn apply(self, p: &Norm, first_channel: usize, run: &mut [f32]) {
         for (c, x) in (first_channel..).zip(run) {
-            let y = self.normalized(*x) * p.gain.at(c);
-            *x = p.shift.map_or(y, |shift| y + shift.at(c));
+            let y = self.normalized(*x) * p.gain[c];
+            *x = p.shift.map_or(y, |shift| y + shift[c]);
         }
     }
 }
@@ -152,8 +151,8 @@ mod tests {
             let x: Vec<f32> = numbers(1, channels * positions).iter().map(|x| 3.0 * x + 0.7).collect();
             let (gain, shift) = (numbers(2, channels), numbers(3, channels));
             let expected = model(&x, kind, 1e-5, &gain, &shift);
-            let numbers = Numbers::Single(&gain);
-            let p = Norm { kind, epsilon: 1e-5, gain: numbers, shift: Some(Numbers::Single(&shift)) };
+            let numbers = &gain;
+            let p = Norm { kind, epsilon: 1e-5, gain: numbers, shift: Some(&shift) };
             let mut out = vec![0.0; x.len()];
             norm(Some(&x), &p, &mut out);
             assert_close(&out, &expected, 1e-6);
@@ -172,7 +171,7 @@ mod tests {
         let short = numbers(1, 1 << 13);
         let x: Vec<f32> = (0..1 << 10).flat_map(|_| short.iter().map(|x| 4.0 + 0.5 * x)).collect();
         let gain = [1.0f32; 64];
-        let p = Norm { kind: NormKind::Group(1), epsilon: 1e-6, gain: Numbers::Single(&gain), shift: None };
+        let p = Norm { kind: NormKind::Group(1), epsilon: 1e-6, gain: &gain, shift: None };
         let mut out = vec![0.0; x.len()];
         norm(Some(&x), &p, &mut out);
         // Repeated numbers have the statistics of the first of them.
@@ -180,19 +179,5 @@ mod tests {
         for out in out.chunks_exact(1 << 13).step_by(129) {
             assert_close(out, &expected, 1e-6);
         }
-    }
-
-    #[test]
-    fn half_precision_gains() {
-        let x = numbers(1, 24);
-        let gain: Vec<u16> = numbers(2, 8).iter().map(|&g| half::f16::from_f32(g).to_bits()).collect();
-        let single: Vec<f32> = gain.iter().map(|&g| half::f16::from_bits(g).to_f32()).collect();
-        let of = |gain| {
-            let mut out = vec![0.0; 24];
-            norm(Some(&x), &Norm { kind: NormKind::Rms, epsilon: 1e-6, gain, shift: None }, &mut out);
-            out
-        };
-        assert_eq!(of(Numbers::Half(&gain)), of(Numbers::Single(&single)));
-        assert!(wide(&of(Numbers::Half(&gain))).iter().all(|y| y.is_finite()));
     }
 }

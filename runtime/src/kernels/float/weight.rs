@@ -22,32 +22,6 @@ impl Weight for u16 {
     }
 }
 
-/// Numbers of either precision, where a kernel reads few of them.
-#[derive(Clone, Copy, Debug)]
-pub enum Numbers<'a> {
-    Single(&'a [f32]),
-    /// Bits of half-precision numbers.
-    Half(&'a [u16]),
-}
-
-impl Numbers<'_> {
-    /// The `i`-th number.
-    pub fn at(&self, i: usize) -> f32 {
-        match self {
-            Numbers::Single(x) => x[i],
-            Numbers::Half(x) => x[i].to_f32(),
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Numbers::Single(x) => x.len(),
-            Numbers::Half(x) => x.len(),
-        }
-    }
-}
-
 /// Stored numbers in single precision.
 pub fn widen<W: Weight>(stored: &[W], out: &mut [f32]) {
     for (out, w) in out.iter_mut().zip(stored) {

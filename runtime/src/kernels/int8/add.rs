@@ -30,3 +30,110 @@ pub fn gate(x: &Operand, g: &Operand, r: &Operand, scales: Scales, out: &mut Out
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Random, Value, fixed_point};
+    use super::*;
+
+    /// Random scales, and the factors that they stand for.
+    fn scales(random: &mut Random, low: f64, high: f64) -> (Scales, [f64; 2]) {
+        let factors = [random.scale(low, high), random.scale(1e-3, 30.0)];
+        let (m, shift) = fixed_point(&factors, 31);
+        (Scales { first: m[0], second: m[1], shift }, factors)
+    }
+
+    /// Half a step, and half of the multipliers' last bit.
+    fn bound(a: f64, b: f64, scales: Scales) -> f64 {
+        0.5 + (a.abs() + b.abs()) * 0.5 / 2f64.powi(scales.shift as i32) + 1e-9
+    }
+
+    #[test]
+    fn sums_agree_with_doubles() {
+        let mut random = Random(6);
+        for round in 0..300 {
+            let (positions, channels) = (random.size(1, 20), random.size(1, 20));
+            let len = positions * channels;
+            let (a_len, b_len) = [(len, len), (len, channels), (channels, len)][round % 3];
+            let (a, b) = (Value::random(&mut random, a_len), Value::random(&mut random, b_len));
+            let (scales, [fa, fb]) = scales(&mut random, 1e-3, 30.0);
+            let mut out = Value::room(&mut random, len);
+            add(&a.operand(), &b.operand(), scales, &mut out.output());
+            let (a, b) = (a.numbers(), b.numbers());
+            let pairs: Vec<_> = (0..len).map(|i| (a[i % a_len], b[i % b_len])).collect();
+            let expected: Vec<_> = pairs.iter().map(|(a, b)| a * fa + b * fb).collect();
+            out.assert_near(&expected, |i| bound(pairs[i].0, pairs[i].1, scales));
+        }
+    }
+
+    #[test]
+    fn gates_agree_with_doubles() {
+        let mut random = Random(7);
+        for _ in 0..300 {
+            let (positions, channels) = (random.size(1, 20), random.size(1, 20));
+            let len = positions * channels;
+            let [x, r] = [(); 2].map(|()| Value::random(&mut random, len));
+            let g = Value::random(&mut random, channels);
+            let (scales, [fx, fr]) = scales(&mut random, 1e-7, 1e-3);
+            let mut out = Value::room(&mut random, len);
+            gate(&x.operand(), &g.operand(), &r.operand(), scales, &mut out.output());
+            let (x, g, r) = (x.numbers(), g.numbers(), r.numbers());
+            let products: Vec<_> = x.iter().enumerate().map(|(i, x)| x * g[i % channels]).collect();
+            let expected: Vec<_> = products.iter().zip(&r).map(|(p, r)| p * fx + r * fr).collect();
+            out.assert_near(&expected, |i| bound(products[i], r[i], scales));
+        }
+    }
+
+    #[test]
+    fn in_place_equals_separate() {
+        let mut random = Random(8);
+        for round in 0..200 {
+            let (positions, channels) = (random.size(1, 10), random.size(1, 10));
+            let len = positions * channels;
+            let a = Value::random(&mut random, len);
+            let b_len = if round % 2 == 0 { len } else { channels };
+            let (b, g) = (Value::random(&mut random, b_len), Value::random(&mut random, channels));
+            let r = Value::random(&mut random, len);
+            let (scales, _) = scales(&mut random, 1e-6, 1.0);
+            let mut room = a.reused(&mut random);
+            let mut separate = room.empty();
+            add(&a.operand(), &b.operand(), scales, &mut separate.output());
+            add(&a.in_place(), &b.operand(), scales, &mut room.output());
+            assert_eq!(room, separate);
+            let mut room = a.reused(&mut random);
+            let mut separate = room.empty();
+            add(&b.operand(), &a.operand(), scales, &mut separate.output());
+            add(&b.operand(), &a.in_place(), scales, &mut room.output());
+            assert_eq!(room, separate);
+            let mut room = a.reused(&mut random);
+            let mut separate = room.empty();
+            gate(&a.operand(), &g.operand(), &r.operand(), scales, &mut separate.output());
+            gate(&a.in_place(), &g.operand(), &r.operand(), scales, &mut room.output());
+            assert_eq!(room, separate);
+            let mut room = r.reused(&mut random);
+            let mut separate = room.empty();
+            gate(&a.operand(), &g.operand(), &r.operand(), scales, &mut separate.output());
+            gate(&a.operand(), &g.operand(), &r.in_place(), scales, &mut room.output());
+            assert_eq!(room, separate);
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let wide = |q| Value::new([q], 0, 16);
+        let operands = [wide(-32768), wide(32767), Value::new([-128], 127, 8), Value::new([127], -128, 8)];
+        for shift in [1, 30, 62] {
+            let scales = Scales { first: i32::MAX, second: i32::MAX, shift };
+            let factor = f64::from(i32::MAX) / 2f64.powi(shift as i32);
+            for (a, b) in operands.iter().flat_map(|a| operands.iter().map(move |b| (a, b))) {
+                let (x, y) = (a.numbers()[0], b.numbers()[0]);
+                for mut out in [wide(0), Value::new([0], -128, 8)] {
+                    add(&a.operand(), &b.operand(), scales, &mut out.output());
+                    out.assert_near(&[(x + y) * factor], |_| 0.5);
+                    gate(&a.operand(), &b.operand(), &a.operand(), scales, &mut out.output());
+                    out.assert_near(&[(x * y + x) * factor], |_| 0.5);
+                }
+            }
+        }
+    }
+}

@@ -25,3 +25,50 @@ pub fn requantize(part: &Operand, scale: Scale, place: Place, out: &mut Output) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Random, Value, fixed_point};
+    use super::*;
+
+    #[test]
+    fn parts_keep_their_reals() {
+        let mut random = Random(11);
+        for round in 0..200 {
+            // Along channels, every position takes `run` numbers of each part; along positions there is one run a part.
+            let along_channels = round % 2 == 0;
+            let positions = if along_channels { random.size(1, 9) } else { 1 };
+            let runs = [(); 3].map(|()| random.size(1, 9));
+            let whole: usize = runs.iter().sum();
+            let mut out = Value::room(&mut random, positions * whole);
+            let mut expected = vec![f64::NAN; out.len()];
+            let mut bounds = vec![0.0; out.len()];
+            let mut first = 0;
+            for run in runs {
+                let part = Value::random(&mut random, positions * run);
+                let ratio = random.scale(1e-3, 100.0);
+                let (m, shift) = fixed_point(&[ratio], 31);
+                let place = Place { first, run, step: whole };
+                requantize(&part.operand(), Scale { multiplier: m[0], shift }, place, &mut out.output());
+                for (i, x) in part.numbers().into_iter().enumerate() {
+                    let to = first + i / run * whole + i % run;
+                    expected[to] = x * ratio;
+                    bounds[to] = 0.5 + x.abs() * 0.5 / 2f64.powi(shift as i32);
+                }
+                first += run;
+            }
+            out.assert_near(&expected, |i| bounds[i] + 1e-9);
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let part = Value::new([-32768, 32767], 0, 16);
+        for shift in [1, 62] {
+            let mut out = Value::new([0; 2], 0, 16);
+            let place = Place { first: 0, run: 2, step: 2 };
+            requantize(&part.operand(), Scale { multiplier: i32::MAX, shift }, place, &mut out.output());
+            assert_eq!(out.stored(), if shift == 1 { [-32768, 32767] } else { [0, 0] });
+        }
+    }
+}

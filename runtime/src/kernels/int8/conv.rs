@@ -96,7 +96,9 @@ pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epil
     }
 }
 
-/// Sum of products of one filter at one output position, wrapping; `quantize` makes only filters that cannot wrap.
+/// Sum of products of one filter at one output position, wrapping; the parse admits only filters that cannot wrap.
+/// Inlined, so that what depends on the shape and the position alone is not computed for every filter.
+#[inline(always)]
 fn filter_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], oy: usize, ox: usize) -> i32 {
     let mut sum = 0i32;
     let row_len = g.kernel_width * g.in_channels;
@@ -156,6 +158,7 @@ fn padding<I: Int>(zero: I, w: &[i8]) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Random;
     use super::*;
 
     #[test]
@@ -169,5 +172,165 @@ mod tests {
         let r = Rescale { multiplier: i32::MAX, shift: 62, residual: i32::MAX };
         assert_eq!(r.apply(i32::MAX, 65535), 1);
         assert_eq!(r.apply(i32::MIN, -65535), -1);
+    }
+
+    /// A random convolution of some form.
+    fn geometry(random: &mut Random, depthwise: bool, transposed: bool) -> Geometry {
+        loop {
+            let [kernel_height, kernel_width] = [(); 2].map(|()| random.size(1, 4));
+            let (stride, padding) = (random.size(1, 3), random.size(0, kernel_height.min(kernel_width) - 1));
+            let upsample = if transposed { 1 } else { random.size(1, 2) };
+            let extra = if transposed { random.size(0, stride - 1) } else { 0 };
+            let [in_height, in_width] = [(); 2].map(|()| random.size(1, 6));
+            let size = |len: usize, kernel: usize| {
+                if transposed {
+                    ((len - 1) * stride + kernel + extra).checked_sub(2 * padding)
+                } else {
+                    (len * upsample + 2 * padding).checked_sub(kernel).map(|steps| steps / stride + 1)
+                }
+            };
+            let (Some(out_height), Some(out_width)) = (size(in_height, kernel_height), size(in_width, kernel_width))
+            else {
+                continue;
+            };
+            if out_height == 0 || out_width == 0 {
+                continue;
+            }
+            let in_channels = random.size(1, 5);
+            let out_channels = if depthwise { in_channels } else { random.size(1, 5) };
+            return Geometry {
+                in_height,
+                in_width,
+                in_channels,
+                out_height,
+                out_width,
+                out_channels,
+                kernel_height,
+                kernel_width,
+                stride,
+                padding,
+                upsample,
+                depthwise,
+                transposed,
+            };
+        }
+    }
+
+    /// Sums by their definition: every input is scattered to the outputs that it reaches.
+    fn scattered(g: &Geometry, x: &[i64], weight: &[i8]) -> Vec<i64> {
+        let mut sums = vec![0; g.out_height * g.out_width * g.out_channels];
+        // Upsampled by copying, so that upsampling is not in the index.
+        let (height, width) = (g.in_height * g.upsample, g.in_width * g.upsample);
+        for (iy, ix, ky, kx) in (0..height).flat_map(|iy| {
+            (0..width).flat_map(move |ix| {
+                (0..g.kernel_height).flat_map(move |ky| (0..g.kernel_width).map(move |kx| (iy, ix, ky, kx)))
+            })
+        }) {
+            let target = |i: usize, k: usize, len: usize| {
+                let (i, k, stride, padding) = (i as i64, k as i64, g.stride as i64, g.padding as i64);
+                let spread = if g.transposed { i * stride + k - padding } else { i + padding - k };
+                let o = if g.transposed { spread } else { spread / stride };
+                let hit = spread >= 0 && (g.transposed || spread % stride == 0) && o < len as i64;
+                hit.then_some(o as usize)
+            };
+            let (Some(oy), Some(ox)) = (target(iy, ky, g.out_height), target(ix, kx, g.out_width)) else { continue };
+            let pixel = (iy / g.upsample * g.in_width + ix / g.upsample) * g.in_channels;
+            for o in 0..g.out_channels {
+                let filter = (o * g.kernel_height + ky) * g.kernel_width + kx;
+                let sum = &mut sums[(oy * g.out_width + ox) * g.out_channels + o];
+                if g.depthwise {
+                    *sum += x[pixel + o] * i64::from(weight[filter]);
+                    continue;
+                }
+                for i in 0..g.in_channels {
+                    *sum += x[pixel + i] * i64::from(weight[filter * g.in_channels + i]);
+                }
+            }
+        }
+        sums
+    }
+
+    /// Equality with the definition for random shapes, for every form and residual, of one pair of types.
+    fn check<I: Int + PartialEq, O: Int + PartialEq + core::fmt::Debug>(seed: u64, in_bits: u8, out_bits: u8) {
+        let mut random = Random(seed);
+        for round in 0..400 {
+            let g = geometry(&mut random, round % 2 == 1, round / 2 % 2 == 1);
+            let taps = g.kernel_height * g.kernel_width * g.filter_depth();
+            let limit = 1 << (in_bits - 1);
+            let zero = random.zero(in_bits);
+            let draw = |random: &mut Random, n: usize, low, high| -> Vec<i32> {
+                (0..n).map(|_| random.between(low, high)).collect()
+            };
+            let x = draw(&mut random, g.in_height * g.in_width * g.in_channels, -limit, limit - 1);
+            let weight: Vec<i8> =
+                draw(&mut random, g.out_channels * taps, -127, 127).into_iter().map(|w| w as i8).collect();
+            let bias = draw(&mut random, g.out_channels, -100_000, 100_000);
+            let len = g.out_height * g.out_width * g.out_channels;
+            let sums = scattered(&g, &x.iter().map(|x| i64::from(x - zero)).collect::<Vec<_>>(), &weight);
+            let folded: Vec<_> = bias
+                .iter()
+                .zip(weight.chunks_exact(taps))
+                .map(|(b, filter)| b - zero * filter.iter().map(|&w| i32::from(w)).sum::<i32>())
+                .collect();
+
+            let (zero_point, relu) = (random.zero(out_bits), random.between(0, 1) == 1);
+            let form = random.between(0, 3);
+            let residual_zero = if form == 1 || form == 3 && out_bits == 8 { random.zero(8) } else { 0 };
+            let residual_bits = if form == 3 {
+                out_bits
+            } else if form == 1 {
+                8
+            } else {
+                16
+            };
+            let r_limit = 1 << (residual_bits - 1);
+            let r = draw(&mut random, len, -r_limit, r_limit - 1);
+            let r8: Vec<i8> = r.iter().map(|&v| v as i8).collect();
+            let r16: Vec<i16> = r.iter().map(|&v| v as i16).collect();
+            let residual = match form {
+                0 => Residual::None,
+                1 => Residual::I8(&r8, residual_zero),
+                2 => Residual::I16(&r16),
+                _ => Residual::InPlace(residual_zero),
+            };
+            let shift = random.between(20, 45);
+            let rescale: Vec<i32> =
+                (0..g.out_channels)
+                    .flat_map(|_| {
+                        [random.between(0, i32::MAX), shift, random.between(0, i32::MAX)]
+                            .into_iter()
+                            .take(if form == 0 { 2 } else { 3 })
+                    })
+                    .collect();
+            let epilogue = Epilogue { residual, relu, zero_point, bits: out_bits };
+            let mut out: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
+            let inputs: Vec<I> = x.iter().map(|&v| I::saturate(v.into())).collect();
+            let weights = Weights { weight: &weight, bias: &folded, rescale: &rescale };
+            conv(&g, &inputs, I::saturate(zero.into()), &weights, &epilogue, &mut out);
+
+            let scales: Vec<_> = rescale.chunks_exact(if form == 0 { 2 } else { 3 }).collect();
+            let limit = 1i128 << (out_bits - 1);
+            for (i, &y) in out.iter().enumerate() {
+                let o = i % g.out_channels;
+                let mut exact = i128::from(sums[i] + i64::from(bias[o])) * i128::from(scales[o][0]);
+                if form != 0 {
+                    exact += i128::from(r[i] - residual_zero) * i128::from(scales[o][2]);
+                }
+                let mut expected = (exact + (1 << (shift - 1))).div_euclid(1 << shift);
+                if relu {
+                    expected = expected.max(0);
+                }
+                let expected = (expected + i128::from(zero_point)).clamp(-limit, limit - 1);
+                assert_eq!(i128::from(y.into()), expected, "{g:?}, number {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_equals_its_definition() {
+        check::<i8, i8>(15, 8, 8);
+        check::<i8, i16>(16, 8, 14);
+        check::<i16, i8>(17, 12, 8);
+        check::<i16, i16>(18, 16, 16);
     }
 }

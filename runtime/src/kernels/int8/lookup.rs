@@ -43,3 +43,155 @@ pub fn mul(a: &Operand, table: &Table, b: &Operand, scale: Scale, out: &mut Outp
         out.set(i, scale.apply(factor * b.at(i, out)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Random, Value, fixed_point};
+    use super::*;
+
+    fn silu(x: f64) -> f64 {
+        x / (1.0 + (-x).exp())
+    }
+
+    fn at(entries: &[i16]) -> Table<'_> {
+        Table { entries, exponent: 0 }
+    }
+
+    /// Entries of `f` over the inputs of `x`, one step of which is `step`, in units of `unit`.
+    fn entries(x: &Value, step: f64, unit: f64, f: fn(f64) -> f64) -> Vec<i16> {
+        let inputs: Vec<_> = if x.bits == 8 {
+            (-128..128).map(|q| f64::from(q - x.zero)).collect()
+        } else {
+            let spacing = 2f64.powi(i32::from(x.bits) - 8);
+            (-128..=128).map(|k| f64::from(k) * spacing).collect()
+        };
+        inputs.iter().map(|q| (f(q * step) / unit).round() as i16).collect()
+    }
+
+    #[test]
+    fn functions_agree_with_doubles() {
+        let mut random = Random(3);
+        for round in 0..400 {
+            let len = random.size(1, 300);
+            let x = Value::random(&mut random, len);
+            // Inputs up to some 10 in magnitude.
+            let step = 10.0 / f64::from(1 << (x.bits - 1));
+            let mut out = Value::room(&mut random, len);
+            let exponent = (random.between(0, 8) as u32).min(16 - u32::from(out.bits));
+            // The largest result is some 20 (inputs with a far zero point).
+            let scale = 20.0 / f64::from(1 << (out.bits - 1));
+            let (f, curvature): (fn(f64) -> f64, f64) = if round % 2 == 0 { (silu, 0.5) } else { (f64::tanh, 0.77) };
+            let unit = scale / f64::from(1 << exponent);
+            let table = entries(&x, step, unit, f);
+            lookup(&x.operand(), &Table { entries: &table, exponent }, &mut out.output());
+            let expected: Vec<_> = x.numbers().iter().map(|q| f(q * step) / scale).collect();
+            // Half a step, half a step of the entries, and the chord below an arc of the curve.
+            let chord = if x.bits == 8 { 0.0 } else { (20.0f64 / 256.0).powi(2) / 8.0 * curvature };
+            let bound = 0.5 + 0.5 / f64::from(1 << exponent) + chord / scale + 1e-9;
+            out.assert_near(&expected, |_| bound);
+        }
+    }
+
+    #[test]
+    fn tables_reach_their_ends() {
+        let entries: Vec<i16> = (0..257).map(|i| if i % 2 == 0 { -32768 } else { 32767 }).collect();
+        for bits in 9..=16 {
+            let limit = 1 << (bits - 1);
+            let x = Value::new([-limit, limit - 1, 0], 0, bits);
+            let mut out = Value::new([0; 3], 0, 16);
+            for exponent in 0..=8 {
+                lookup(&x.operand(), &Table { entries: &entries, exponent }, &mut out.output());
+                // The last input lies at 255 and (2^(bits-8) - 1) / 2^(bits-8), between 32767 and -32768.
+                let last = f64::from(32767 << (bits - 8)) - 65535.0 * f64::from((1 << (bits - 8)) - 1);
+                let last = (last / f64::from(1 << (bits - 8)) / f64::from(1 << exponent) + 0.5).floor();
+                assert_eq!(out.stored(), [-32768 >> exponent, last as i32, -32768 >> exponent], "{bits} {exponent}");
+            }
+        }
+        let table: Vec<i16> = (0..256).map(|i| i * 128 - 16384).collect();
+        let x = Value::new([-128, -1, 0, 127], 100, 8);
+        let mut out = Value::new([0; 4], 0, 16);
+        lookup(&x.operand(), &at(&table), &mut out.output());
+        assert_eq!(out.stored(), [-16384, -128, 0, 16256]);
+    }
+
+    #[test]
+    fn products_agree_with_doubles() {
+        let mut random = Random(4);
+        for _ in 0..400 {
+            let len = random.size(1, 300);
+            let (a, b) = (Value::random(&mut random, len), Value::random(&mut random, len));
+            let step = 10.0 / f64::from(1 << (a.bits - 1));
+            let unit = 20.0 / 32768.0;
+            let table = entries(&a, step, unit, silu);
+            let mut out = Value::room(&mut random, len);
+            // One unit of the factor times one step of b, in steps of the output.
+            let ratio = random.scale(1e-6, 1e-2);
+            let (multipliers, shift) = fixed_point(&[ratio], 31);
+            mul(
+                &a.operand(),
+                &at(&table),
+                &b.operand(),
+                Scale { multiplier: multipliers[0], shift },
+                &mut out.output(),
+            );
+            let (a, b) = (a.numbers(), b.numbers());
+            let expected: Vec<_> = a.iter().zip(&b).map(|(a, b)| silu(a * step) / unit * b * ratio).collect();
+            // The factor is within one unit (its entries are rounded, and it is) and the chord.
+            let chord = (20.0f64 / 256.0).powi(2) / 8.0 * 0.5 / unit;
+            out.assert_near(&expected, |i| 0.5 + (1.0 + chord) * b[i].abs() * ratio + 1e-4);
+        }
+    }
+
+    #[test]
+    fn factors_round_half_up_before_the_product() {
+        // Between entries -1, 0 and 1: a quarter, a half and three quarters of the way.
+        let mut entries = [0; 257];
+        (entries[127], entries[129]) = (-1, 1);
+        let a = Value::new([-192, -128, -64, 64, 128, 192], 0, 16);
+        let b = Value::new([1000; 6], 0, 16);
+        let mut out = Value::new([0; 6], 0, 16);
+        mul(&a.operand(), &at(&entries), &b.operand(), Scale { multiplier: 1 << 30, shift: 30 }, &mut out.output());
+        assert_eq!(out.stored(), [-1000, 0, 0, 0, 1000, 1000]);
+    }
+
+    #[test]
+    fn in_place_equals_separate() {
+        let mut random = Random(5);
+        for _ in 0..100 {
+            let len = random.size(1, 50);
+            let a = Value::random(&mut random, len);
+            let b = Value::random(&mut random, len);
+            let table: Vec<i16> = (0..257).map(|_| random.between(-32768, 32767) as i16).collect();
+            let scale = Scale { multiplier: random.between(0, i32::MAX), shift: random.between(20, 62) as u32 };
+            let mut room = a.reused(&mut random);
+            let mut separate = room.empty();
+            lookup(&a.operand(), &at(&table), &mut separate.output());
+            lookup(&a.in_place(), &at(&table), &mut room.output());
+            assert_eq!(room, separate);
+            for a_dies in [true, false] {
+                let mut room = if a_dies { &a } else { &b }.reused(&mut random);
+                let mut separate = room.empty();
+                mul(&a.operand(), &at(&table), &b.operand(), scale, &mut separate.output());
+                let (a, b) = if a_dies { (a.in_place(), b.operand()) } else { (a.operand(), b.in_place()) };
+                mul(&a, &at(&table), &b, scale, &mut room.output());
+                assert_eq!(room, separate);
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let table = [-32768; 257];
+        let a = Value::new([-32768, 32767], 0, 16);
+        for b in [Value::new([-32768; 2], 0, 16), Value::new([-128; 2], 127, 8)] {
+            for shift in [1, 31, 62] {
+                let mut out = Value::new([0; 2], 0, 16);
+                let scale = Scale { multiplier: i32::MAX, shift };
+                mul(&a.operand(), &at(&table), &b.operand(), scale, &mut out.output());
+                let product = -32768 * (b.stored()[0] - b.zero);
+                let expected = f64::from(product) * f64::from(i32::MAX) / 2f64.powi(shift as i32);
+                out.assert_near(&[expected; 2], |_| 0.5);
+            }
+        }
+    }
+}

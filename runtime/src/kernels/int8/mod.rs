@@ -14,6 +14,8 @@ mod operand;
 mod pool;
 mod resize;
 mod root;
+#[cfg(test)]
+mod testing;
 
 pub use add::{add, gate};
 pub use attention::{
@@ -21,7 +23,7 @@ pub use attention::{
     scratch_len as attention_scratch_len,
 };
 pub use concat::{Place, requantize};
-pub use conv::{Epilogue, Rescale, Residual, Weights, conv};
+pub use conv::{Epilogue, Residual, Weights, conv};
 pub use embed::{Position, embed_styles, interpolate};
 pub use fixed::{Int, Scale, Scales};
 pub use lookup::{Table, lookup, mul};

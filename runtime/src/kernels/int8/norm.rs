@@ -94,3 +94,158 @@ fn normalize(x: &Operand, p: &Norm, group: &Group, out: &mut Output) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Random, Value, fixed_point};
+    use super::*;
+
+    /// Indices of the numbers that are normalized together with the `i`-th.
+    fn group_of(i: usize, kind: Kind, len: usize, channels: usize) -> Vec<usize> {
+        (0..len)
+            .filter(|j| match kind {
+                Kind::Rms | Kind::Layer => j / channels == i / channels,
+                Kind::Group(groups) => j % channels / (channels / groups) == i % channels / (channels / groups),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_kind_agrees_with_doubles() {
+        let mut random = Random(9);
+        for round in 0..300 {
+            let groups = random.size(1, 4);
+            let (positions, channels) = (random.size(1, 12), groups * random.size(1, 6));
+            let kind = [Kind::Rms, Kind::Layer, Kind::Group(groups)][round % 3];
+            let len = positions * channels;
+            let x = Value::random(&mut random, len);
+            let gain: Vec<i16> = (0..channels).map(|_| random.between(-32768, 32767) as i16).collect();
+            let shift: Vec<i16> = (0..channels).map(|_| random.between(-32768, 32767) as i16).collect();
+            let epsilon = random.scale(1.0, 1e7) as u64;
+            let mut out = Value::room(&mut random, len);
+            // A normalized 1 with the largest gain becomes between a 60th and all of the range.
+            let limit = f64::from(1 << (out.bits - 1));
+            let gain_factor = random.scale(0.016, 1.0) * limit / 32768.0;
+            let shift_factor = random.scale(1e-3, 1.0) * limit / 32768.0;
+            // Bits dropped are those of the narrower multiplier.
+            let (m, right) = fixed_point(&[gain_factor / 16384.0, shift_factor * 2f64.powi(-14)], 17);
+            let shift_multiplier = (shift_factor * 2f64.powi(right as i32)).round();
+            let with_shift = round % 2 == 0 && shift_multiplier < 2f64.powi(31);
+            let p = Norm {
+                kind,
+                epsilon,
+                gain: &gain,
+                shift: with_shift.then_some(&shift),
+                gain_multiplier: m[0],
+                shift_multiplier: shift_multiplier as i32,
+                right,
+            };
+            norm(&x.operand(), &p, &mut out.output());
+            let numbers = x.numbers();
+            let unit = 2f64.powi(-(right as i32));
+            let (mut expected, mut bounds) = (vec![], vec![]);
+            for (i, &x) in numbers.iter().enumerate() {
+                let members: Vec<_> = group_of(i, kind, len, channels).iter().map(|&j| numbers[j]).collect();
+                let n = members.len() as f64;
+                let mean = if kind == Kind::Rms { 0.0 } else { members.iter().sum::<f64>() / n };
+                let spread = members.iter().map(|x| (x - mean).powi(2)).sum::<f64>() + epsilon as f64;
+                let factor = (n / spread).sqrt();
+                let y = (x - mean) * factor;
+                let (gain, shift) = (f64::from(gain[i % channels]), f64::from(shift[i % channels]));
+                let shift = if with_shift { shift } else { 0.0 };
+                expected.push(y * gain * gain_factor + shift * shift_factor);
+                // Of the normalized number: its last bit, the mean's last bit, the rounding of the sum of squares.
+                let error = 0.5 / 16384.0 * (1.0 + factor) + y.abs() * (0.5 / spread + 2f64.powi(-29));
+                let multipliers = (y.abs() * 16384.0 * gain.abs() + shift.abs()) * 0.5 * unit;
+                bounds.push(0.5 + error * gain.abs() * gain_factor + multipliers + 1e-6);
+            }
+            out.assert_near(&expected, |i| bounds[i]);
+        }
+    }
+
+    #[test]
+    fn in_place_equals_separate() {
+        let mut random = Random(10);
+        for round in 0..200 {
+            let groups = random.size(1, 4);
+            let (positions, channels) = (random.size(1, 12), groups * random.size(1, 6));
+            let x = Value::random(&mut random, positions * channels);
+            let gain: Vec<i16> = (0..channels).map(|_| random.between(-32768, 32767) as i16).collect();
+            let p = Norm {
+                kind: [Kind::Rms, Kind::Layer, Kind::Group(groups)][round % 3],
+                epsilon: 3,
+                gain: &gain,
+                shift: Some(&gain),
+                gain_multiplier: random.between(0, (1 << 17) - 1),
+                shift_multiplier: random.between(0, i32::MAX),
+                right: random.between(30, 45) as u32,
+            };
+            let mut room = x.reused(&mut random);
+            let mut separate = room.empty();
+            norm(&x.operand(), &p, &mut separate.output());
+            norm(&x.in_place(), &p, &mut room.output());
+            assert_eq!(room, separate);
+        }
+    }
+
+    /// Values of one number or two, extreme parameters: debug builds check every sum and product.
+    #[test]
+    fn extremes_do_not_overflow() {
+        let wide = |q| Value::new(q, 0, 16);
+        let mut alone = vec![0; 4096];
+        alone[7] = -32768;
+        let values = [
+            wide(vec![-32768; 4096]),
+            wide(vec![32767]),
+            wide([-32768, 32767].repeat(2048)),
+            wide(alone.clone()),
+            wide(vec![0; 4096]),
+            Value::new(vec![127; 4096], -128, 8),
+            Value::new([-128, 127].repeat(2048), 127, 8),
+        ];
+        for x in &values {
+            for (kind, channels) in [(Kind::Rms, 1), (Kind::Layer, 1), (Kind::Group(1), 1)]
+                .into_iter()
+                .chain([Kind::Rms, Kind::Layer, Kind::Group(1)].map(|kind| (kind, x.len())))
+            {
+                for (epsilon, extreme) in [(0, i16::MIN), (1, i16::MAX), (u64::MAX, i16::MIN)] {
+                    let gain = vec![extreme; channels];
+                    for right in [1, 31, 62] {
+                        let p = Norm {
+                            kind,
+                            epsilon,
+                            gain: &gain,
+                            shift: Some(&gain),
+                            gain_multiplier: (1 << 17) - 1,
+                            shift_multiplier: i32::MAX,
+                            right,
+                        };
+                        let mut out = x.empty();
+                        norm(&x.operand(), &p, &mut out.output());
+                        if epsilon == u64::MAX {
+                            // Only the shift is left: a normalized number is at most 2^15 * 64 / 2^32, 8 in Q14.
+                            let shift = f64::from(extreme) * f64::from(i32::MAX) / 2f64.powi(right as i32);
+                            out.assert_near(&vec![shift; x.len()], |_| 0.5 + 2f64.powi(3 + 15 + 17 - right as i32));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_numbers_become_the_shift() {
+        let p = Norm {
+            kind: Kind::Layer,
+            epsilon: 0,
+            gain: &[1000; 4],
+            shift: Some(&[1, -2, 3, -4]),
+            gain_multiplier: 5,
+            shift_multiplier: 1 << 20,
+            right: 20,
+        };
+        let mut out = Value::new([0; 8], 0, 16);
+        norm(&Value::new([-32768; 8], 0, 16).operand(), &p, &mut out.output());
+        assert_eq!(out.stored(), [1, -2, 3, -4, 1, -2, 3, -4]);
+    }
+}

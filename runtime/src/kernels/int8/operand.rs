@@ -88,3 +88,22 @@ impl Output<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Value;
+
+    #[test]
+    fn results_are_clamped_to_their_bits() {
+        for (bits, zero, low, high) in
+            [(8, -128, -128, 127), (8, 127, -128, 127), (9, 0, -256, 255), (16, 0, -32768, 32767)]
+        {
+            let mut value = Value::new([0; 4], zero, bits);
+            let mut out = value.output();
+            for (i, y) in [1i64 << 62, -(1 << 62), 0, 1 - i64::from(zero)].into_iter().enumerate() {
+                out.set(i, y);
+            }
+            assert_eq!(value.stored(), [high, low, zero, 1]);
+        }
+    }
+}

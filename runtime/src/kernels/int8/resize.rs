@@ -27,3 +27,48 @@ fn neighbours(o: usize, len: usize) -> (usize, usize) {
     let far = if o.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(len - 1) };
     (near, far)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Random;
+    use super::*;
+
+    /// Samples a channel at real coordinates, clamped at the edges.
+    fn sample(x: &[i16], [height, width, channels]: [usize; 3], y: f64, at: f64, c: usize) -> f64 {
+        let axis = |v: f64, len: usize| {
+            let v = v.clamp(0.0, (len - 1) as f64);
+            let low = v.floor() as usize;
+            (low, (low + 1).min(len - 1), v - v.floor())
+        };
+        let ((y0, y1, fy), (x0, x1, fx)) = (axis(y, height), axis(at, width));
+        let read = |y: usize, at: usize| f64::from(x[(y * width + at) * channels + c]);
+        let line = |y| read(y, x0) * (1.0 - fx) + read(y, x1) * fx;
+        line(y0) * (1.0 - fy) + line(y1) * fy
+    }
+
+    #[test]
+    fn pixels_lie_at_half_pixel_centres() {
+        let mut random = Random(13);
+        for _ in 0..100 {
+            let shape @ [height, width, channels] = [random.size(1, 6), random.size(1, 6), random.size(1, 4)];
+            let x: Vec<i16> = (0..height * width * channels).map(|_| random.between(-32768, 32767) as i16).collect();
+            let mut out = vec![0; 4 * x.len()];
+            bilinear(&x, shape, &mut out);
+            for (i, &got) in out.iter().enumerate() {
+                let (oy, ox, c) = (i / channels / (2 * width), i / channels % (2 * width), i % channels);
+                let expected = sample(&x, shape, oy as f64 / 2.0 - 0.25, ox as f64 / 2.0 - 0.25, c);
+                assert_eq!(f64::from(got), (expected + 0.5).floor(), "{shape:?} {oy} {ox}");
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_stay() {
+        let mut out = [0i16; 16];
+        bilinear(&[i16::MIN; 4], [2, 2, 1], &mut out);
+        assert_eq!(out, [i16::MIN; 16]);
+        let mut out = [0i8; 4];
+        bilinear(&[127i8], [1, 1, 1], &mut out);
+        assert_eq!(out, [127; 4]);
+    }
+}

@@ -58,3 +58,118 @@ fn normalized_root(v: u64) -> (u64, u32) {
     let k = v.leading_zeros() / 2;
     ((v << (2 * k)).isqrt(), k)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Random;
+    use super::*;
+
+    /// Half of the last bit, the mean's last bit in units of the result, and the mantissa.
+    fn bound(y: f64, factor: f64) -> f64 {
+        0.5 / 16384.0 + factor * 0.5 / 16384.0 + y.abs() * 2f64.powi(-29)
+    }
+
+    #[test]
+    fn roots_are_exact_to_32_bits() {
+        let mut random = Random(1);
+        let drawn: Vec<_> = (0..10_000).map(|i| random.next() >> (i % 64)).collect();
+        for v in drawn.into_iter().filter(|&v| v > 0).chain([1, 2, 3, u64::MAX, 1 << 63, 1 << 62, (1 << 62) - 1]) {
+            let (root, k) = normalized_root(v);
+            assert!(root >> 31 == 1, "{v}: {root}");
+            let scaled = u128::from(v) << (2 * k);
+            let root = u128::from(root);
+            assert!(root * root <= scaled && scaled < (root + 1) * (root + 1), "{v}");
+        }
+    }
+
+    #[test]
+    fn random_groups_agree_with_doubles() {
+        let mut random = Random(2);
+        for round in 0..2000 {
+            let n = random.size(1, if round % 10 == 0 { 5000 } else { 70 });
+            let range = random.scale(1.0, 32768.0) as i32;
+            let centre = random.between(range - 32768, 32768 - range);
+            let x: Vec<_> = (0..n).map(|_| centre + random.between(-range, range - 1)).collect();
+            let epsilon = random.scale(1.0, 1e12) as u64 - 1;
+            let sum: i64 = x.iter().map(|&x| i64::from(x)).sum();
+            let squares: u64 = x.iter().map(|&x| i64::from(x).pow(2) as u64).sum();
+            let count = n as f64;
+            // Exact in doubles: below 2^53 for these lengths, but for the square of the sum.
+            let spread = (i128::from(squares) * n as i128 - i128::from(sum).pow(2)) as f64 / count;
+            for (normalizer, mean, spread) in [
+                (Normalizer::rms(squares, n as u32, epsilon), 0.0, squares as f64),
+                (Normalizer::centred(sum, squares, n as u32, epsilon), sum as f64 / count, spread),
+            ] {
+                // The sum of squares is rounded up to an integer of at least 1.
+                let total = spread.ceil() + epsilon as f64;
+                let factor = (count / total.max(1.0)).sqrt();
+                assert_eq!(normalizer.mantissa >> 30, 1);
+                assert!((15..=62).contains(&normalizer.shift));
+                for &x in &x {
+                    let y = (f64::from(x) - mean) * factor;
+                    let got = f64::from(normalizer.apply(x)) / 16384.0;
+                    assert!((got - y).abs() <= bound(y, factor), "{n} {x} {epsilon}: {got} for {y}");
+                    assert!(got.abs() <= count.sqrt() * 1.000001 + bound(y, factor));
+                    // What the rounding of the sum of squares does to the true result.
+                    let exact = (f64::from(x) - mean) * (count / (spread + epsilon as f64)).sqrt();
+                    if spread + epsilon as f64 >= 1.0 {
+                        assert!(
+                            (got - exact).abs() <= bound(y, factor) + exact.abs() * 0.5 / (spread + epsilon as f64)
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        // The longest 16-bit group, the longest 8-bit group with its furthest zero point, and short ones.
+        for (n, x) in
+            [((1u32 << 30) - 1, -32768i32), ((1 << 30) - 1, 32767), ((1 << 31) - 1, 255), ((1 << 31) - 1, -255)]
+                .into_iter()
+                .chain(
+                    [1, 2, 3, 64, 65, 4096]
+                        .into_iter()
+                        .flat_map(|n| [-32768, 32767, -255, 255, 1, 0, -1].map(|x| (n, x))),
+                )
+        {
+            let (count, value) = (i64::from(n), i64::from(x));
+            let squares = (value * value) as u64;
+            for epsilon in [0, 1, 1000, 1 << 40, 1 << 62, u64::MAX] {
+                let equal = Normalizer::centred(count * value, count as u64 * squares, n, epsilon);
+                assert_eq!(equal.apply(x), 0, "zero variance");
+                let rms = Normalizer::rms(count as u64 * squares, n, epsilon).apply(x);
+                if epsilon == 0 {
+                    assert!((rms - 16384 * x.signum()).abs() <= 1, "{n} {x}: {rms}");
+                }
+                // One number apart from all others, and half of the numbers at either end.
+                let alone = Normalizer::rms(squares, n, epsilon).apply(x);
+                assert!(f64::from(alone).abs() <= (f64::from(n).sqrt() * 16384.0 + 1.0) * 1.000001);
+                let apart = Normalizer::centred(value, squares, n, epsilon);
+                assert!(f64::from(apart.apply(x)).abs() <= (f64::from(n).sqrt() * 16384.0 + 1.0) * 1.000001);
+                assert!(i64::from(apart.apply(0)).abs() <= i64::from(1 << 30));
+                if n > 1 {
+                    let half = Normalizer::centred(count % 2 * value, count as u64 * squares, n, epsilon);
+                    assert!(half.apply(x).abs() <= 2 * 16384 && half.apply(-x).abs() <= 2 * 16384);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_results_keep_their_sign() {
+        // sqrt(n) for one number among zeros: the largest that exists, in both widths.
+        let narrow = Normalizer::rms(255 * 255, (1 << 31) - 1, 0);
+        assert!((f64::from(narrow.apply(255)) - 2f64.powf(29.5)).abs() < 2.0);
+        assert_eq!(narrow.apply(-255), -narrow.apply(255));
+        let wide = Normalizer::rms(1 << 30, (1 << 30) - 1, 0);
+        assert!((f64::from(wide.apply(-32768)) + 2f64.powi(29)).abs() < 2.0);
+    }
+
+    #[test]
+    fn a_huge_epsilon_gives_zero() {
+        let tiny = Normalizer::centred(10, 100, 3, u64::MAX);
+        assert_eq!([-32768, 0, 32767].map(|x| tiny.apply(x)), [0; 3]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Operators of float models.
+
+use bytemuck::{cast_slice, cast_slice_mut};
+
+use super::{Inputs, Memory, Operator, channels, positions};
+use crate::format::{Function, NONE, OpKind, Precision, ResizeMode};
+use crate::kernels::float::{self, Weight};
+use crate::kernels::moves;
+use crate::pixels;
+
+/// Runs one operator.
+pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
+    if step.model.precision() == Precision::F16 {
+        run_with::<u16>(step, memory, inputs);
+    } else {
+        run_with::<f32>(step, memory, inputs);
+    }
+}
+
+/// Runs one operator with weights of a type.
+fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory, inputs: &Inputs) {
+    let (op, output) = (&step.op, &step.output);
+    let read = memory.inputs.map(|bytes| bytes.map(cast_slice::<u8, f32>));
+    // Operands that are not in the place of the result.
+    let [x, y, z] = read.map(Option::unwrap_or_default);
+    let width = channels(output);
+    if op.kind == OpKind::Pixels {
+        let tanh = op.function == Function::Tanh;
+        for (pixel, &y) in memory.out.iter_mut().zip(x) {
+            *pixel = pixels::from_unit(if tanh { libm::tanhf(y) } else { y });
+        }
+        return;
+    }
+    let out: &mut [f32] = cast_slice_mut(memory.out);
+    match op.kind {
+        OpKind::Noise => inputs.start.numbers(out.len(), |i, x| out[i] = x),
+        OpKind::Input => {
+            for (x, &pixel) in out.iter_mut().zip(inputs.image) {
+                *x = f32::from(pixel) / 127.5 - 1.0;
+            }
+        }
+        OpKind::ClassEmbedding => float::widen(step.class_row::<W>(inputs), out),
+        OpKind::StyleEmbedding => {
+            let table: &[W] = step.model.tensor_data(op.weight);
+            float::embed_styles(x, step.style_rows(inputs).map(|row| &table[row * width..][..width]), out);
+        }
+        OpKind::GuidanceEmbedding => {
+            float::interpolate::<W>(step.model.tensor_data(op.weight), step.guidance_position(inputs), x, out);
+        }
+        OpKind::Linear | OpKind::Conv2d => {
+            let bias = step.model.tensor_data(op.bias);
+            let weights = float::Weights::<W> { weight: step.model.tensor_data(op.weight), bias };
+            let residual = match (step.operands[1], read[1]) {
+                (None, _) => float::Residual::None,
+                (Some(_), Some(numbers)) => float::Residual::Given(numbers),
+                (Some(_), None) => float::Residual::InPlace,
+            };
+            float::conv(&step.geometry(), x, &weights, residual, op.function == Function::Relu, out);
+        }
+        OpKind::GlobalAvgPool => float::global_avg_pool(x, out),
+        OpKind::Norm => {
+            let norm = float::Norm {
+                kind: step.norm_kind(),
+                epsilon: step.model.tensor_data(op.rescale)[0],
+                gain: if step.operands[1].is_some() { y } else { step.model.tensor_data(op.weight) },
+                shift: if step.operands[2].is_some() { Some(z) } else { step.optional(op.bias) },
+            };
+            float::norm(read[0], &norm, out);
+        }
+        OpKind::Lookup => float::lookup(read[0], op.function, out),
+        OpKind::Mul => float::mul(read[0], op.function, read[1], out),
+        OpKind::Gate => float::gate(read[1], read[0], z, out),
+        OpKind::Add if op.weight != NONE => {
+            float::add_weights::<W>(read[0], step.model.tensor_data(op.weight), out);
+        }
+        OpKind::Add => float::add(read[0], read[1], out),
+        OpKind::Attention => {
+            // Cosines, then sines.
+            let rotary = step.optional(op.shared).map(|table: &[f32]| table.split_at(table.len() / 2));
+            let parameters = float::Attention {
+                tokens: positions(output),
+                heads: op.count as usize,
+                head: width / op.count as usize,
+                query_gain: step.optional(op.weight),
+                key_gain: step.optional(op.bias),
+                epsilon: step.model.tensor_data(op.rescale)[0],
+                rotary: rotary.map(|(cos, sin)| float::Rotary { cos, sin }),
+            };
+            float::attention(&parameters, read[0], y, z, cast_slice_mut(memory.scratch), out);
+        }
+        OpKind::Concat => {
+            let [first, second] = step.places();
+            float::concat(x, first, out);
+            float::concat(y, second, out);
+        }
+        OpKind::Slice => moves::slice(x, op.count as usize, width, out),
+        OpKind::Resize if op.mode == ResizeMode::Bilinear as u8 => {
+            float::resize_bilinear(x, step.operand(0).shape.map(|d| d as usize), out);
+        }
+        OpKind::Resize => moves::resize_nearest(x, step.operand(0).shape.map(|d| d as usize), 2, out),
+        OpKind::SpaceToDepth => {
+            moves::space_to_depth(x, step.operand(0).shape.map(|d| d as usize), op.count as usize, out);
+        }
+        OpKind::DepthToSpace => moves::depth_to_space(x, output.shape.map(|d| d as usize), op.count as usize, out),
+        // Done above.
+        OpKind::Pixels => {}
+    }
+}

@@ -1,0 +1,88 @@
+//! Linear layers and convolutions.
+
+use super::{Context, Field, Proof, ensure, is_shift, positions};
+use crate::format::{ConvMode, DType, Function, NONE, Precision, ValueRecord};
+
+/// Largest sum of products: with a bias up to `2^30` it fits 32 bits.
+const MAX_SUM: u64 = 1 << 30;
+const MAX_BIAS: u32 = 1 << 30;
+const FIELDS: [Field; 4] = [Field::Function, Field::Weight, Field::Bias, Field::Rescale];
+
+pub fn linear(c: &Context) -> Proof {
+    let ([input], [residual]) = c.operands_and::<1, 1>(&FIELDS)?;
+    let dims = c.any_tensor(c.op.weight)?.dims;
+    let outputs = if c.integer() {
+        ensure(dims[1..] == [1, 1, input.shape[2]], "weight shape does not fit the input")?;
+        dims[0]
+    } else {
+        ensure(dims[..3] == [1, 1, input.shape[2]], "weight shape does not fit the input")?;
+        dims[3]
+    };
+    let fits = c.output.elements() as u64 == positions(&input) * u64::from(outputs);
+    ensure(fits, "output shape does not fit the weight")?;
+    accumulation(c, &input, residual, outputs, input.shape[2].into())
+}
+
+pub fn conv(c: &Context) -> Proof {
+    let [a, b, w, d] = FIELDS;
+    let ([input], [residual]) = c.operands_and::<1, 1>(&[a, b, w, d, Field::Mode, Field::Window, Field::Count])?;
+    let mode = ConvMode::from_code(c.op.mode).ok_or("unknown kind of convolution")?;
+    let dims = c.any_tensor(c.op.weight)?.dims;
+    let [kernel_height, kernel_width, ins, outs] =
+        if c.integer() { [dims[1], dims[2], dims[3], dims[0]] } else { dims };
+    let (in_channels, out_channels) = (input.shape[2], c.output.shape[2]);
+    let channels_fit = match mode {
+        ConvMode::Depthwise => ins == 1 && outs == in_channels && in_channels == out_channels,
+        ConvMode::Dense | ConvMode::Transposed => ins == in_channels && outs == out_channels,
+    };
+    ensure(channels_fit, "weight shape does not fit input and output")?;
+    let stride = u64::from(c.op.stride);
+    ensure(stride >= 1, "stride is zero")?;
+    ensure(c.op.upsample == 1 || c.op.upsample == 2, "upsampling is neither 1 nor 2")?;
+    let transposed = mode == ConvMode::Transposed;
+    ensure(!transposed || c.op.upsample == 1, "a transposed convolution has no upsampling")?;
+    // Rows and columns behind the last that the kernel reaches: their result is the bias.
+    let behind = u64::from(c.op.count);
+    ensure(if transposed { behind < stride } else { behind == 0 }, "output padding does not fit the stride")?;
+    for (axis, kernel) in [kernel_height, kernel_width].into_iter().enumerate() {
+        let (kernel, padding, len) = (u64::from(kernel), u64::from(c.op.padding), u64::from(input.shape[axis]));
+        ensure(padding < kernel, "padding is not smaller than the kernel")?;
+        let expected = if transposed {
+            ((len - 1) * stride + kernel + behind).checked_sub(2 * padding).ok_or("padding leaves nothing")?
+        } else {
+            let padded = len * u64::from(c.op.upsample) + 2 * padding;
+            padded.checked_sub(kernel).ok_or("kernel is larger than the padded input")? / stride + 1
+        };
+        ensure(u64::from(c.output.shape[axis]) == expected, "output size does not fit")?;
+    }
+    accumulation(c, &input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * u64::from(ins))
+}
+
+/// What linear layers and convolutions share: types, bias, residual, fixed-point scales and the accumulator's width.
+fn accumulation(c: &Context, input: &ValueRecord, residual: Option<ValueRecord>, outputs: u32, terms: u64) -> Proof {
+    ensure(matches!(c.op.function, Function::Identity | Function::Relu), "layers apply relu or nothing")?;
+    c.numbers(&[input, &c.output])?;
+    if let Some(residual) = &residual {
+        c.numbers(&[residual])?;
+        ensure(residual.elements() == c.output.elements(), "residual shape does not fit")?;
+    }
+    let (weight_type, bias_type) = match c.model.precision {
+        Precision::F32 => (DType::F32, DType::F32),
+        Precision::F16 => (DType::F16, DType::F32),
+        Precision::Int8 => (DType::I8, DType::I32),
+    };
+    ensure(c.any_tensor(c.op.weight)?.dtype == weight_type, "weight has the wrong type")?;
+    c.tensor(c.op.bias, bias_type, [1, 1, 1, outputs])?;
+    if !c.integer() {
+        return ensure(c.op.rescale == NONE, "float layers have no fixed-point scales");
+    }
+    let fields = if residual.is_some() { 3 } else { 2 };
+    c.tensor(c.op.rescale, DType::I32, [1, 1, outputs, fields])?;
+    // Products of 8-bit weights and inputs of so many bits.
+    ensure(terms <= MAX_SUM && terms << (7 + input.bits - 1) <= MAX_SUM, "sums are too long for 32 bits")?;
+    let biases: &[i32] = c.model.tensor_data(c.op.bias);
+    ensure(biases.iter().all(|b| b.unsigned_abs() <= MAX_BIAS), "a bias is larger than 2^30")?;
+    let scales = c.model.tensor_data::<i32>(c.op.rescale).chunks_exact(fields as usize);
+    let sound = |s: &[i32]| s[0] >= 0 && is_shift(s[1]) && s.get(2).is_none_or(|&r| r >= 0);
+    ensure(scales.clone().all(sound), "a multiplier is negative or a shift is not in 1..=62")
+}

@@ -1,0 +1,53 @@
+//! Operators that move numbers.
+
+use super::{Context, Field, Proof, ensure, positions};
+use crate::format::{ConcatMode, ResizeMode};
+
+pub fn concat(c: &Context) -> Proof {
+    let [a, b] = c.operands::<2>(&[Field::Mode, Field::Rescale])?;
+    c.numbers(&[&a, &b, &c.output])?;
+    let (count_a, count_b, count) = (positions(&a), positions(&b), positions(&c.output));
+    let fits = match ConcatMode::from_code(c.op.mode).ok_or("unknown kind of concatenation")? {
+        ConcatMode::Positions => {
+            let [a, b, out] = [a.shape[2], b.shape[2], c.output.shape[2]];
+            count == count_a + count_b && a == out && b == out
+        }
+        ConcatMode::Channels => {
+            let [a, b, out] = [a.shape[2], b.shape[2], c.output.shape[2]].map(u64::from);
+            count == count_a && count == count_b && out == a + b
+        }
+    };
+    ensure(fits, "output shape does not fit the inputs")?;
+    c.fixed_point(3, 1).map(drop)
+}
+
+pub fn slice(c: &Context) -> Proof {
+    let [input] = c.operands::<1>(&[Field::Count])?;
+    c.numbers(&[&input, &c.output])?;
+    c.same_format(&input, &c.output)?;
+    let end = u64::from(c.op.count) + positions(&c.output);
+    ensure(input.shape[2] == c.output.shape[2] && end <= positions(&input), "positions lie outside the input")
+}
+
+pub fn resize(c: &Context) -> Proof {
+    let [input] = c.operands::<1>(&[Field::Mode])?;
+    c.numbers(&[&input, &c.output])?;
+    c.same_format(&input, &c.output)?;
+    ResizeMode::from_code(c.op.mode).ok_or("unknown kind of resize")?;
+    let [height, width, channels] = input.shape.map(u64::from);
+    ensure(c.output.shape.map(u64::from) == [2 * height, 2 * width, channels], "output is not twice the input")
+}
+
+pub fn patches(c: &Context, to_space: bool) -> Proof {
+    let [input] = c.operands::<1>(&[Field::Count])?;
+    c.numbers(&[&input, &c.output])?;
+    c.same_format(&input, &c.output)?;
+    let patch = u64::from(c.op.count);
+    // Patches may come as a row of tokens: then only their number counts.
+    let (map, tokens) = if to_space { (&c.output, &input) } else { (&input, &c.output) };
+    let [height, width, channels] = map.shape.map(u64::from);
+    ensure(patch >= 1 && height.is_multiple_of(patch) && width.is_multiple_of(patch), "patches do not fill the map")?;
+    let fits = positions(tokens) == height / patch * (width / patch)
+        && Some(u64::from(tokens.shape[2])) == patch.checked_mul(patch).and_then(|n| n.checked_mul(channels));
+    ensure(fits, "patches do not fit the map")
+}
