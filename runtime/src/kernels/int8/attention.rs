@@ -1,6 +1,27 @@
-//! Attention in integers.
+//! Attention in integers, one head after the other.
+//!
+//! # How a quantizer chooses the parameters
+//!
+//! With the scales `sq`, `sk`, `sv`, `so` of queries, keys, values and output, and scales `tq`, `tk` of the 16-bit integers
+//! that queries and keys become:
+//!
+//! | parameter | real value |
+//! | --- | --- |
+//! | `tq`, with a norm | `sqrt(head) * G / 32767` for the largest gain `G`: no rotated channel is longer than `sqrt(head) * G` |
+//! | `tq`, without | `B / 32767` for the largest magnitude `B` of a rotated channel that calibration has seen, and some more |
+//! | `gain`, of scale `sg` | `G / 32767` |
+//! | `query.scale`, with a norm | `sg / (2^14 * tq)`, the multiplier in `2^25..2^26` |
+//! | `query.scale`, without | `sq / tq`, the multiplier in `2^30..2^31` |
+//! | `epsilon` | `epsilon * head / sq^2`, rounded |
+//! | `rotary` | `2^14 * cos`, `2^14 * sin` |
+//! | `softmax` | `2^16 * log2(e) * tq * tk / sqrt(head)`, the multiplier in `2^19..2^20` |
+//! | `output` | `sv / so`, the multiplier in `2^30..2^31` |
+//!
+//! and the same for keys. A scale is `multiplier / 2^shift`.
 
-use super::{Operand, Output, Scale};
+use super::fixed::round_shift;
+use super::{Int, Ints, Normalizer, Operand, Output, Scale};
+use bytemuck::cast_slice_mut;
 
 /// Parameters of an attention over `tokens` positions of `heads * head` channels.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +36,7 @@ pub struct Attention<'a> {
     pub rotary: Option<Rotary<'a>>,
     /// From a difference of scores to its power of two in `2^-16`; the multiplier is below `2^20`.
     pub softmax: Scale,
-    /// From the values' scale to the output's; the shift is at most 47.
+    /// From the values' scale to the output's; the shift is at most [`MAX_OUTPUT_SHIFT`].
     pub output: Scale,
 }
 
@@ -23,6 +44,8 @@ pub struct Attention<'a> {
 pub const MAX_TOKENS: usize = 1 << 16;
 /// Longest head.
 pub const MAX_HEAD: usize = 1 << 12;
+/// Largest shift of the output's scale.
+pub const MAX_OUTPUT_SHIFT: u32 = 47;
 
 /// How queries or keys become 16-bit integers of a fixed scale.
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +72,185 @@ pub struct Rotary<'a> {
     pub sin: &'a [i16],
 }
 
-/// Bytes that [`attention`] needs beside its operands; `usize::MAX` for what fits no memory.
+/// Bytes that [`attention`] needs beside its operands: the keys of one head, one query, its scores and its result.
+/// `usize::MAX` for what fits no memory.
 pub fn scratch_len(tokens: usize, head: usize) -> usize {
-    let _ = (tokens, head);
-    0
+    let keys = tokens.saturating_add(1).saturating_mul(head).saturating_mul(size_of::<i16>());
+    keys.saturating_add(tokens.saturating_add(head).saturating_mul(size_of::<i64>()))
 }
 
-/// `out = softmax(q k / sqrt(head)) v` for every head; `q` may be in place. The scratch begins at a multiple of 16.
+/// `out = softmax(q k / sqrt(head)) v` for every head, with `q` and `k` normalized and rotated first; `q` may be in place.
+/// The scratch begins at a multiple of 16.
 pub fn attention(p: &Attention, q: &Operand, k: &Operand, v: &Operand, scratch: &mut [u8], out: &mut Output) {
-    let _ = (p, q, k, v, scratch, out);
+    let (tokens, head) = (p.tokens, p.head);
+    let (long, short) = scratch.split_at_mut((tokens + head) * size_of::<i64>());
+    let (scores, sums) = cast_slice_mut::<u8, i64>(long).split_at_mut(tokens);
+    let (query, keys) =
+        cast_slice_mut::<u8, i16>(&mut short[..(tokens + 1) * head * size_of::<i16>()]).split_at_mut(head);
+    for h in 0..p.heads {
+        let at = |token: usize| (token * p.heads + h) * head;
+        let mut longest = 0;
+        for (token, key) in keys.chunks_exact_mut(head).enumerate() {
+            longest = project(&p.key, p.rotary, token, |i| k.at(at(token) + i, out), key).max(longest);
+        }
+        for token in 0..tokens {
+            let squares = project(&p.query, p.rotary, token, |i| q.at(at(token) + i, out), query);
+            // No part of a product of vectors is longer than the product of their lengths.
+            let small = squares.saturating_mul(longest) < 1 << 62;
+            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(head)) {
+                *score = if small { dot32(query, key).into() } else { dot64(query, key) };
+            }
+            let weight = softmax(scores, p.softmax);
+            match v.ints {
+                Ints::I8(v) => mix(scores, &v[at(0)..], p.heads * head, sums),
+                Ints::I16(v) => mix(scores, &v[at(0)..], p.heads * head, sums),
+                // Only queries may be.
+                Ints::InPlace => {}
+            }
+            let division = Division::new(weight, p.output);
+            for (i, sum) in sums.iter().enumerate() {
+                out.set(at(token) + i, division.apply(sum - i64::from(v.zero) * i64::from(weight)));
+            }
+        }
+    }
+}
+
+/// Normalizes, scales and rotates one head of a query or key. Returns the sum of its squares, at most `2^42`.
+fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: impl Fn(usize) -> i32, out: &mut [i16]) -> u64 {
+    match p.norm {
+        Some(norm) => {
+            // At most 2^12 squares of 2^30.
+            let squares = (0..out.len()).map(|i| u64::from((x(i) * x(i)).unsigned_abs())).sum();
+            let normalizer = Normalizer::rms(squares, out.len() as u32, norm.epsilon);
+            for (i, (out, &gain)) in out.iter_mut().zip(norm.gain).enumerate() {
+                // At most sqrt(head) in 2^-14, so below 2^21 * 2^15 * 2^26.
+                let product = i64::from(normalizer.apply(x(i))) * i64::from(gain) * i64::from(p.scale.multiplier);
+                *out = i16::saturate(round_shift(product, p.scale.shift));
+            }
+        }
+        None => {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = i16::saturate(p.scale.apply(x(i)));
+            }
+        }
+    }
+    if let Some(rotary) = rotary {
+        let half = out.len() / 2;
+        let (low, high) = out.split_at_mut(half);
+        for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
+            let (cos, sin) = (i64::from(rotary.cos[token * half + i]), i64::from(rotary.sin[token * half + i]));
+            let (x, y) = (i64::from(*low), i64::from(*high));
+            *low = i16::saturate(round_shift(x * cos - y * sin, 14));
+            *high = i16::saturate(round_shift(y * cos + x * sin, 14));
+        }
+    }
+    out.iter().map(|&x| u64::from((i32::from(x) * i32::from(x)).unsigned_abs())).sum()
+}
+
+/// A product of vectors that fits 32 bits, as do all its parts.
+fn dot32(a: &[i16], b: &[i16]) -> i32 {
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
+/// Any product of vectors, at most `2^42`.
+fn dot64(a: &[i16], b: &[i16]) -> i64 {
+    a.iter().zip(b).map(|(&a, &b)| i64::from(i32::from(a) * i32::from(b))).sum()
+}
+
+/// Weights of the keys in place of their scores: `round(32767 * 2^-t)`, so 32767 for the best. Returns their sum, below
+/// `2^31`.
+fn softmax(scores: &mut [i64], scale: Scale) -> u32 {
+    let best = scores.iter().copied().max().unwrap_or(0);
+    let mut sum = 0;
+    for s in scores {
+        // At most 2^43 times a multiplier below 2^20, and half of 2^62.
+        let product = (best - *s).unsigned_abs() * u64::from(scale.multiplier.unsigned_abs());
+        let weight = power((product + (1 << (scale.shift - 1))) >> scale.shift);
+        *s = weight.into();
+        sum += weight;
+    }
+    sum
+}
+
+/// `round(32767 * 2^-t)` for `t` in `2^-16`, up to less than one.
+fn power(t: u64) -> u32 {
+    // Nothing is left of 2^-17.
+    let t = t.min((17 << 16) - 1) as u32;
+    let (whole, at, between) = (t >> 16, (t >> 9 & 127) as usize, t & 511);
+    let (here, next) = (u32::from(POWERS[at]), u32::from(POWERS[at + 1]));
+    let power = here * 512 - (here - next) * between;
+    (power + (1 << (9 + whole))) >> (10 + whole)
+}
+
+/// `65534 * 2^(-k / 128)`.
+const POWERS: [u16; 129] = [
+    65534, 65180, 64828, 64478, 64130, 63783, 63439, 63096, 62756, 62417, 62080, 61744, 61411, 61079, 60749, 60421,
+    60095, 59770, 59448, 59127, 58807, 58490, 58174, 57860, 57547, 57236, 56927, 56620, 56314, 56010, 55707, 55407,
+    55107, 54810, 54514, 54219, 53926, 53635, 53346, 53057, 52771, 52486, 52202, 51921, 51640, 51361, 51084, 50808,
+    50534, 50261, 49989, 49719, 49451, 49184, 48918, 48654, 48391, 48130, 47870, 47611, 47354, 47098, 46844, 46591,
+    46340, 46089, 45840, 45593, 45347, 45102, 44858, 44616, 44375, 44135, 43897, 43660, 43424, 43190, 42956, 42724,
+    42494, 42264, 42036, 41809, 41583, 41358, 41135, 40913, 40692, 40472, 40254, 40036, 39820, 39605, 39391, 39178,
+    38967, 38756, 38547, 38339, 38132, 37926, 37721, 37517, 37315, 37113, 36913, 36713, 36515, 36318, 36122, 35927,
+    35733, 35540, 35348, 35157, 34967, 34778, 34590, 34404, 34218, 34033, 33849, 33666, 33485, 33304, 33124, 32945,
+    32767,
+];
+
+/// Keys whose products with one byte of their weights fit 32 bits.
+const KEYS: usize = 256;
+/// Channels computed together.
+const COLUMNS: usize = 8;
+
+/// Sums of the values of one head, as they are stored, times the weights: below `2^46`.
+fn mix<T: Int>(weights: &[i64], v: &[T], width: usize, sums: &mut [i64]) {
+    sums.fill(0);
+    for (weights, v) in weights.chunks(KEYS).zip(v.chunks(KEYS * width)) {
+        for (sums, first) in sums.chunks_mut(COLUMNS).zip((0..).step_by(COLUMNS)) {
+            let (mut high, mut low) = ([0i32; COLUMNS], [0i32; COLUMNS]);
+            for (&weight, v) in weights.iter().zip(v[first..].chunks(width)) {
+                let weight = weight as i32;
+                for (i, x) in columns(v).into_iter().enumerate() {
+                    // 256 products below 2^22 and 2^23.
+                    high[i] += (weight >> 8) * x;
+                    low[i] += (weight & 255) * x;
+                }
+            }
+            for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
+                *sum += (i64::from(high) << 8) + i64::from(low);
+            }
+        }
+    }
+}
+
+/// The next numbers of a position, or as many as there are; a head that is not so wide drops the rest.
+fn columns<T: Int>(v: &[T]) -> [i32; COLUMNS] {
+    match v.first_chunk() {
+        Some(v) => v.map(Into::into),
+        None => core::array::from_fn(|i| v.get(i).map_or(0, |&v| v.into())),
+    }
+}
+
+/// Division by the sum of the weights and change of scale: one division for each query, one product for each channel.
+#[derive(Clone, Copy, Debug)]
+struct Division {
+    /// Bits that the sum of the weights, and with it every weighted sum, is shifted up to fill 32 bits.
+    up: u32,
+    factor: i64,
+    shift: u32,
+}
+
+impl Division {
+    /// For a sum of weights in `1..2^31`.
+    fn new(weight: u32, scale: Scale) -> Self {
+        let up = weight.leading_zeros();
+        // Between 2^31 and 2^32.
+        let reciprocal = ((1 << 63) - 1) / u64::from(weight << up);
+        let factor = (reciprocal * u64::from(scale.multiplier.unsigned_abs())) >> 32;
+        Self { up, factor: factor as i64, shift: 15 + scale.shift }
+    }
+
+    /// For a sum of values of at most `2^15` times their weights.
+    fn apply(self, sum: i64) -> i64 {
+        // Below 2^47, and in 2^-16 at most 2^31; the factor is below 2^31.
+        round_shift(round_shift(sum << self.up, 16) * self.factor, self.shift)
+    }
 }
