@@ -15,6 +15,7 @@ pub fn lower(checkpoint: &Checkpoint) -> Result<Graph, QuantizeError> {
         Architecture::Classifier(architecture) => classifier::lower(architecture, checkpoint),
         Architecture::Encoder(_) | Architecture::ResnetMae(_) => Err(QuantizeError::Unsupported("encoder")),
         Architecture::ConvNextV2(_) => Err(QuantizeError::Unsupported("ConvNeXt-V2 encoder")),
+        Architecture::VaeDecoder(_) => Err(QuantizeError::Unsupported("latent decoder")),
         Architecture::Mlp(_) => Err(QuantizeError::Unsupported("mlp")),
         Architecture::Dit(_) => Err(QuantizeError::Unsupported("transformer")),
     }
