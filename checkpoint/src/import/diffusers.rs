@@ -215,6 +215,7 @@ mod tests {
 
     type Failure = Box<dyn std::error::Error>;
     type Outcome = Result<(), Failure>;
+    type Change<'a> = &'a dyn Fn(&mut Stored);
     type Stored = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
     fn net() -> VaeDecoder {
@@ -322,7 +323,7 @@ mod tests {
         let query = "decoder.mid_block.attentions.0.to_q.weight";
         let older = "decoder.mid_block.attentions.0.query.weight";
         let norm = "decoder.conv_norm_out.weight";
-        let expectations: [(&dyn Fn(&mut Stored), String); 9] = [
+        let expectations: [(Change, String); 9] = [
             (&|t| drop(t.remove("post_quant_conv.bias")), "post_quant_conv.bias is missing; config.json asks".into()),
             (
                 &|t| drop(t.remove(query)),
