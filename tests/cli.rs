@@ -140,3 +140,20 @@ fn mistakes_name_the_file_and_the_remedy() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn the_decoder_of_diffusers_is_imported() -> Outcome {
+    let directory = workshop()?;
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/vae_toy");
+    let source = golden.display().to_string();
+    let text = succeed(&["import", &source, "--out", "decoder"], directory.path())?;
+    assert_eq!(text, "decoder: 101975 weights\n");
+    let file = golden.join("diffusion_pytorch_model.safetensors").display().to_string();
+    succeed(&["import", &file, "--out", "again"], directory.path())?;
+    let weights = |name: &str| std::fs::read(directory.path().join(name).join("weights.safetensors"));
+    assert_eq!(weights("decoder")?, weights("again")?);
+
+    let message = fail(&["import", "c", "--out", "other"], directory.path())?;
+    assert!(message.contains("c/config.json") && message.contains("_class_name"), "{message}");
+    Ok(())
+}

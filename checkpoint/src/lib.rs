@@ -26,12 +26,13 @@ mod view;
 
 pub use architecture::{
     Architecture, Classifier, ConvLayer, ConvNextV2, Dit, EdgeConv, Encoder, Interface, Mlp, ResnetMae, Stage,
+    VaeDecoder,
 };
 pub use atomic::{remove_leftovers, write_atomic, write_atomic_with};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::Config;
 pub use error::CheckpointError;
-pub use import::import_flax;
+pub use import::{import_diffusers, import_flax};
 pub use lazy::{LazyTensor, save_lazily};
 pub use mapping::map_file;
 pub use view::{CheckpointView, MappedCheckpoint, TensorView};

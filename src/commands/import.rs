@@ -1,15 +1,18 @@
 //! `driftlet import`: checkpoints from other people's formats.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use driftlet_checkpoint::{Config, import_flax};
+use driftlet_checkpoint::{Config, import_diffusers, import_flax};
+
+use super::sample::extension;
 
 /// Arguments of `driftlet import`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Directory of a published artifact (`ema_params.msgpack` and `metadata.json`), or a file of weights under our names:
-    /// `.pt`, `.pth`, `.safetensors`
+    /// Directory of a published artifact (`ema_params.msgpack` and `metadata.json`) or of diffusers' AutoencoderKL
+    /// (`config.json` and `diffusion_pytorch_model.safetensors`, or another safetensors file beside such a config.json);
+    /// or a file of weights under our names: `.pt`, `.pth`, `.safetensors`
     source: PathBuf,
     /// Network that a file of weights is for
     #[arg(long)]
@@ -24,12 +27,26 @@ pub struct Arguments {
 
 /// Reads, verifies and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let config = match arguments.source.is_dir() {
-        true => import_flax(&arguments.source, &arguments.out)?,
+    let Arguments { source, out, .. } = arguments;
+    let config = match source.is_dir() {
+        _ if is_of_diffusers(arguments) => import_diffusers(source, out)?,
+        true => import_flax(source, out)?,
         false => import_weights(arguments)?,
     };
     println!("{}: {} weights", arguments.out.display(), weights(&config));
     Ok(())
+}
+
+/// Whether a config.json says what network the weights are for, and not the arguments.
+fn is_of_diffusers(Arguments { source, preset, like, .. }: &Arguments) -> bool {
+    let has_config = |directory: &Path| directory.join("config.json").is_file();
+    match source.is_dir() {
+        true => has_config(source),
+        false => {
+            let named = preset.is_some() || like.is_some();
+            extension(source) == "safetensors" && !named && source.parent().is_some_and(has_config)
+        }
+    }
 }
 
 /// Reads PyTorch's or safetensors' weights of a network that the arguments name.

@@ -193,6 +193,15 @@ fn an_unknown_backend_is_named() -> Outcome {
 }
 
 #[test]
+fn decoders_are_not_trained() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let error = run(&config, &directory.path().join("run"), false, &["preset=vae-decoder-toy"]);
+    let message = error.expect_err("not trained").to_string();
+    assert!(message.contains("driftlet import"), "{message}");
+    Ok(())
+}
+
+#[test]
 fn classifiers_and_encoders_train() -> Outcome {
     const LOG: &str = "data = \"fashion-mnist\"\nsteps = 2\n[log]\nevery = 1\nreview_samples = 20\n";
     for (head, section) in [

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Initial, layer, positive};
+use super::{layer, positive};
 
 /// ConvNeXt-V2 (Woo et al., 2023, arXiv 2301.00808), under the names of its PyTorch release. Pictures enter as RGB in
 /// ImageNet's normalization: `(p / 255 - mean) / deviation` with mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224,
@@ -93,15 +93,6 @@ impl ConvNextV2 {
         layer(&mut list, "norm", vec![last]);
         layer(&mut list, "head", vec![self.classes, last]);
         list
-    }
-
-    /// Normalizations start as the identity.
-    pub(super) fn initial(name: &str, shape: &[usize]) -> Initial {
-        match (name.ends_with("weight"), shape.len()) {
-            (true, 1) => Initial::Constant(1.0),
-            (true, _) => Initial::rectified(shape),
-            (false, _) => Initial::Constant(0.0),
-        }
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {

@@ -7,6 +7,7 @@ mod edge_conv;
 mod encoder;
 mod mlp;
 mod resnet_mae;
+mod vae_decoder;
 
 pub use classifier::{Classifier, ConvLayer};
 pub use convnext_v2::ConvNextV2;
@@ -15,6 +16,7 @@ pub use edge_conv::{EdgeConv, Stage};
 pub use encoder::Encoder;
 pub use mlp::Mlp;
 pub use resnet_mae::ResnetMae;
+pub use vae_decoder::VaeDecoder;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,8 @@ pub enum Architecture {
     /// Pretrained encoder of natural pictures.
     #[serde(rename = "convnext-v2")]
     ConvNextV2(ConvNextV2),
+    /// Decoder of latents into pictures.
+    VaeDecoder(VaeDecoder),
 }
 
 /// What a generator takes for one picture, and what it gives.
@@ -60,10 +64,12 @@ impl Architecture {
             Self::Dit(net) => Some(net.interface()),
             Self::Mlp(net) => Some(net.interface()),
             Self::Classifier(_) | Self::Encoder(_) | Self::ResnetMae(_) | Self::ConvNextV2(_) => None,
+            Self::VaeDecoder(_) => None,
         }
     }
 
-    /// Height, width and channels of the pictures that an encoder or classifier looks at; `None` for generators.
+    /// Height, width and channels of what an encoder, a classifier (pictures) or a decoder (latents) takes; `None` for
+    /// generators.
     pub fn input_shape(&self) -> Option<[usize; 3]> {
         match self {
             Self::EdgeConv(_) | Self::Dit(_) | Self::Mlp(_) => None,
@@ -71,6 +77,7 @@ impl Architecture {
             Self::Encoder(net) => Some([net.height, net.width, net.channels]),
             Self::ResnetMae(net) => Some([net.height, net.width, net.channels]),
             Self::ConvNextV2(net) => Some([net.height, net.width, net.channels]),
+            Self::VaeDecoder(net) => Some([net.height, net.width, net.latent_channels]),
         }
     }
 
@@ -104,6 +111,8 @@ impl Architecture {
             "convnextv2-base",
             "convnextv2-large",
             "convnextv2-toy",
+            "sd-vae-decoder",
+            "vae-decoder-toy",
             "toy",
         ]
     }
@@ -121,7 +130,8 @@ impl Architecture {
             _ => {
                 return (Dit::preset(name).map(Self::Dit))
                     .or_else(|| ResnetMae::preset(name).map(Self::ResnetMae))
-                    .or_else(|| ConvNextV2::preset(name).map(Self::ConvNextV2));
+                    .or_else(|| ConvNextV2::preset(name).map(Self::ConvNextV2))
+                    .or_else(|| VaeDecoder::preset(name).map(Self::VaeDecoder));
             }
         })
     }
@@ -137,6 +147,7 @@ impl Architecture {
             Self::Mlp(net) => net.parameters(),
             Self::ResnetMae(net) => net.parameters(),
             Self::ConvNextV2(net) => net.parameters(),
+            Self::VaeDecoder(net) => net.parameters(),
         }
     }
 
@@ -153,6 +164,7 @@ impl Architecture {
             Self::Mlp(net) => net.validate(),
             Self::ResnetMae(net) => net.validate(),
             Self::ConvNextV2(net) => net.validate(),
+            Self::VaeDecoder(net) => net.validate(),
         }
     }
 
@@ -162,12 +174,12 @@ impl Architecture {
             Self::Dit(net) => net.initial(name, shape),
             Self::ResnetMae(_) => ResnetMae::initial(name, shape),
             Self::Mlp(_) => Mlp::initial(name, shape),
-            Self::ConvNextV2(_) => ConvNextV2::initial(name, shape),
+            Self::ConvNextV2(_) | Self::VaeDecoder(_) => Initial::normalized(name, shape),
             Self::EdgeConv(_) | Self::Classifier(_) | Self::Encoder(_) => Initial::plain(name, shape),
         }
     }
 
-    /// Number of classes.
+    /// Number of classes; 0 where the network knows of none.
     pub fn classes(&self) -> usize {
         match self {
             Self::EdgeConv(net) => net.classes,
@@ -177,6 +189,7 @@ impl Architecture {
             Self::Mlp(_) => 1,
             Self::ResnetMae(net) => net.classes,
             Self::ConvNextV2(net) => net.classes,
+            Self::VaeDecoder(_) => 0,
         }
     }
 }
@@ -203,6 +216,15 @@ impl Initial {
     fn rectified(shape: &[usize]) -> Self {
         let inputs: usize = shape[1..].iter().product();
         Self::Random { deviation: (2.0 / inputs as f32).sqrt() }
+    }
+
+    /// Networks with normalizations, which start as the identity.
+    fn normalized(name: &str, shape: &[usize]) -> Self {
+        match (name.ends_with("weight"), shape.len()) {
+            (true, 1) => Self::Constant(1.0),
+            (true, _) => Self::rectified(shape),
+            (false, _) => Self::Constant(0.0),
+        }
     }
 
     /// Networks without normalization: biases zero, tables of standard deviation 0.5; the layers that end a network are

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use half::{bf16, f16};
 use rmp::Marker;
 use rmp::decode::{
     read_array_len, read_bin_len, read_ext_meta, read_int, read_map_len, read_marker, read_str_from_slice,
 };
+
+use super::numbers::Kind;
 
 /// Extension type of an array.
 const ARRAY: i8 = 1;
@@ -23,22 +24,10 @@ pub struct Array<'a> {
     bytes: &'a [u8],
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    F32,
-    F16,
-    Bf16,
-}
-
 impl<'a> Array<'a> {
     /// The numbers, the last dimension fastest.
     pub fn numbers(&self) -> Vec<f32> {
-        let pairs = || self.bytes.as_chunks::<2>().0.iter();
-        match self.kind {
-            Kind::F32 => self.bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            Kind::F16 => pairs().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-            Kind::Bf16 => pairs().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
-        }
+        self.kind.numbers(self.bytes)
     }
 
     /// The numbers as the weight of a layer: a kernel `[in, out]` becomes `[out, in]`, one of a convolution `[h, w, in,

@@ -19,6 +19,7 @@ pub fn lower<'a>(checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeEr
         Architecture::Classifier(architecture) => classifier::lower(architecture, checkpoint),
         Architecture::Encoder(_) | Architecture::ResnetMae(_) => Err(QuantizeError::Unsupported("encoder")),
         Architecture::ConvNextV2(_) => Err(QuantizeError::Unsupported("ConvNeXt-V2 encoder")),
+        Architecture::VaeDecoder(_) => Err(QuantizeError::Unsupported("latent decoder")),
         Architecture::Mlp(_) => Err(QuantizeError::Unsupported("mlp")),
     }
 }

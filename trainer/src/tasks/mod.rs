@@ -43,6 +43,10 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
             return toy::run::<B>(net, distribution, settings, config, options, device);
         }
         (Architecture::Mlp(_), None) => return Err(error("data: points need a distribution in the plane".into())),
+        (Architecture::VaeDecoder(_), _) => {
+            let text = "decoders of latents are not trained here; import their weights with `driftlet import`";
+            return Err(error(format!("preset: {text}")));
+        }
         (_, Some(_)) => return Err(error("data: a distribution in the plane needs preset `toy`".into())),
         _ => {}
     }
