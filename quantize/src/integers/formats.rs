@@ -16,7 +16,7 @@ const TANH_RANGE: f64 = 4.0;
 
 /// Type, bits, step and zero point of every value.
 pub fn formats(graph: &Graph, ranges: &[Range], activations: Activations) -> Vec<Value> {
-    let embedding_scale = embedding_scale(graph);
+    let (embedding_bits, embedding_scale) = embeddings(graph);
     let tanh = graph.nodes.iter().any(|n| matches!(n.op, Op::Pixels { tanh: true }));
     let mut values: Vec<Value> = Vec::with_capacity(graph.values.len());
     for node in &graph.nodes {
@@ -28,7 +28,7 @@ pub fn formats(graph: &Graph, ranges: &[Range], activations: Activations) -> Vec
         let (dtype, bits, scale, zero_point) = match (&node.op, node.inputs[0]) {
             (Op::Noise, _) => (DType::I8, 8, 1.0 / f64::from(STEPS_PER_SIGMA), 0),
             (Op::ClassEmbedding(_) | Op::StyleEmbedding { .. } | Op::GuidanceEmbedding(_), _) => {
-                (DType::I16, 16, embedding_scale, 0)
+                (DType::I16, embedding_bits, embedding_scale, 0)
             }
             (Op::Pixels { .. }, _) => (DType::U8, 8, 1.0, 0),
             (op, Some(input)) if keeps_format(op) => {
@@ -88,9 +88,10 @@ fn bits_that_fit(graph: &Graph, value: ValueId) -> u8 {
     (9..=16).rev().find(|bits| terms << (7 + bits - 1) <= 1 << 30).unwrap_or(9)
 }
 
-/// One step for all embeddings, so that they add without rescaling, and no sum of rows leaves 16 bits.
-fn embedding_scale(graph: &Graph) -> f64 {
+/// Bits and step of all embeddings: the same, so that they add without rescaling, and such that no sum of rows leaves them.
+fn embeddings(graph: &Graph) -> (u8, f64) {
     let mut reach: Vec<f64> = Vec::new();
+    let mut bits = 16;
     let mut cover = |table: &[f32], width: usize| {
         reach.resize(width, 0.0);
         let mut largest = vec![0.0; width];
@@ -104,8 +105,9 @@ fn embedding_scale(graph: &Graph) -> f64 {
         match &node.op {
             Op::ClassEmbedding(table) | Op::GuidanceEmbedding(table) => cover(table, width),
             Op::StyleEmbedding { tables, .. } => tables.iter().for_each(|table| cover(table, width)),
-            _ => {}
+            _ => continue,
         }
+        bits = bits.min(bits_that_fit(graph, node.output));
     }
-    positive(reach.into_iter().fold(0.0, f64::max) / 32767.0)
+    (bits, positive(reach.into_iter().fold(0.0, f64::max) / f64::from((1i32 << (bits - 1)) - 1)))
 }

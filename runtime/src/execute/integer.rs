@@ -20,14 +20,19 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
             let out: &mut [i8] = cast_slice_mut(out);
             inputs.start.steps(out.len(), |i, x| out[i] = x);
         }
-        OpKind::ClassEmbedding => cast_slice_mut(out).copy_from_slice(step.class_row::<i16>(inputs)),
+        OpKind::ClassEmbedding => {
+            cast_slice_mut(out).copy_from_slice(step.class_row::<i16>(inputs));
+            saturate(cast_slice_mut(out), output.bits);
+        }
         OpKind::StyleEmbedding => {
             let table = step.model.tensor_data(op.weight);
             int8::embed_styles(table, step.style_rows(inputs), numbers(bytes[0]), cast_slice_mut(out));
+            saturate(cast_slice_mut(out), output.bits);
         }
         OpKind::GuidanceEmbedding => {
             let at = step.guidance_position(inputs);
             int8::interpolate(step.model.tensor_data(op.weight), at, numbers(bytes[0]), cast_slice_mut(out));
+            saturate(cast_slice_mut(out), output.bits);
         }
         OpKind::Pixels => {
             let table = step.model.tensor_data(op.weight);
@@ -145,6 +150,14 @@ fn moved<T: int8::Int>(step: &Operator, x: &[T], out: &mut [T]) {
         OpKind::Resize => moves::resize_nearest(x, input, 2, out),
         OpKind::SpaceToDepth => moves::space_to_depth(x, input, count, out),
         _ => moves::depth_to_space(x, step.output.shape.map(|d| d as usize), count, out),
+    }
+}
+
+/// Keeps embeddings within their bits, which sums of products that read them rely on.
+fn saturate(numbers: &mut [i16], bits: u8) {
+    let limit = 1i32 << (bits - 1);
+    for x in numbers {
+        *x = i32::from(*x).clamp(-limit, limit - 1) as i16;
     }
 }
 

@@ -32,8 +32,8 @@ pub fn class_embedding(c: &Context) -> Proof {
 /// Tables `[1, styles, rows, width]`.
 pub fn style_embedding(c: &Context) -> Proof {
     let [input] = c.operands::<1>(&[Field::Weight])?;
-    embedding(c, &input)?;
     embedding(c, &c.output)?;
+    c.same_format(&input, &c.output)?;
     ensure(input.shape == c.output.shape, "input and output differ in shape")?;
     let [_, styles, rows, _] = c.any_tensor(c.op.weight)?.dims;
     // 16-bit rows: a sum of 2^15 of them fits 32 bits.
@@ -44,8 +44,8 @@ pub fn style_embedding(c: &Context) -> Proof {
 
 pub fn guidance_embedding(c: &Context) -> Proof {
     let [input] = c.operands::<1>(&[Field::Weight])?;
-    embedding(c, &input)?;
     embedding(c, &c.output)?;
+    c.same_format(&input, &c.output)?;
     ensure(input.shape == c.output.shape, "input and output differ in shape")?;
     let knots = c.any_tensor(c.op.weight)?.dims[2];
     ensure(knots >= 2, "fewer than two guidance knots")?;
@@ -56,8 +56,7 @@ pub fn guidance_embedding(c: &Context) -> Proof {
 /// Embeddings are vectors of one format, so that rows add without rescaling.
 fn embedding(c: &Context, value: &ValueRecord) -> Proof {
     ensure(is_vector(value), "an embedding is a vector")?;
-    ensure(value.dtype == c.vector_type(), "an embedding has the wrong type")?;
-    ensure(value.dtype != DType::I16 || value.bits == 16, "an embedding has 16 bits")
+    ensure(value.dtype == c.vector_type(), "an embedding has the wrong type")
 }
 
 /// Bits of the position between two knots, `None` if knots do not lie a power of two apart. With at most 14 bits the
