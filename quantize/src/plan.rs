@@ -18,7 +18,7 @@ pub struct Plan {
 }
 
 pub fn plan(values: &[Value], permitted: &[InPlace]) -> Plan {
-    let _ = permitted.iter().map(|p| (p.output, p.operand)).count();
+    debug_assert!(permitted.iter().all(|p| p.output != p.operand));
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|&v| (usize::MAX - values[v].len, v));
     let mut offsets = vec![0; values.len()];
