@@ -288,8 +288,8 @@ pub enum ParseError {
         /// Bytes that there are.
         found: usize,
     },
-    /// Written by a newer quantizer.
-    NewerVersion {
+    /// Written by a quantizer of another time.
+    Version {
         /// The file's major version.
         major: u16,
     },
@@ -332,9 +332,9 @@ impl fmt::Display for ParseError {
             Self::Length { expected, found } => {
                 write!(f, "{found} bytes long where its header says {expected}: torn or padded; copy it again")
             }
-            Self::NewerVersion { major } => write!(
+            Self::Version { major } => write!(
                 f,
-                "format version {major}, but this runtime reads up to {}; update the runtime or quantize again",
+                "format version {major}, but this runtime reads version {}; quantize again, or take the runtime of that version",
                 crate::format::VERSION_MAJOR
             ),
             Self::Checksum => f.write_str("header or tables are damaged (checksum); copy or quantize it again"),

@@ -26,7 +26,7 @@ pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
     };
     let header = Header::from_bytes(bytes);
     if header.major != VERSION_MAJOR {
-        return Err(ParseError::NewerVersion { major: header.major });
+        return Err(ParseError::Version { major: header.major });
     }
     if header.file_len as usize != file.len() {
         return Err(ParseError::Length { expected: header.file_len, found: file.len() });
