@@ -18,7 +18,7 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
         return Err(QuantizeError::TooLarge("more than 4096 tensors, values or operators"));
     }
     let (places, plan) = place(program);
-    let metadata = Metadata { arena_bound: Some(plan.bound), ..metadata.clone() };
+    let metadata = Metadata { arena_bound: Some(plan.bound), arena_bound_op: Some(plan.bound_op), ..metadata.clone() };
     let metadata = serde_json::to_vec(&metadata).map_err(|e| QuantizeError::Defect(e.to_string()))?;
 
     let mut end = HEADER_LEN;

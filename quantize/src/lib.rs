@@ -162,6 +162,7 @@ pub fn quantize_graph(
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
         layers: graph.nodes.iter().map(|node| Layer { name: node.op.name().into(), sqnr: None }).collect(),
         arena_bound: None,
+        arena_bound_op: None,
         calibration: None,
     };
     // Only generators can calibrate themselves.
