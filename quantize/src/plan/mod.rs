@@ -1,14 +1,19 @@
 //! The memory plan: where in the arena each value lies, so that no two values that live at the same time overlap.
 //!
-//! `docs/memory.md` explains it. A [`Layout`](layout::Layout) says which results take over the bytes of an operand and
+//! `docs/memory.md` explains it. [`lives`] says what a program needs. A [`Layout`](layout::Layout) says which results take over the bytes of an operand and
 //! in which order values are placed; [`search`] looks for the layout with the smallest arena; [`bound`] says when no
 //! better one exists.
 
 mod bound;
 mod layout;
+mod lives;
+#[cfg(test)]
+mod presets;
 mod search;
 #[cfg(test)]
 mod tests;
+
+pub use lives::{Lives, lives};
 
 /// A value, or working memory: alive from one operator to another, both included.
 #[derive(Clone, Copy, Debug)]
