@@ -35,8 +35,11 @@ fn spread(file: &[u8]) -> Result<AVec<u8>, Box<dyn std::error::Error>> {
     Ok(file)
 }
 
-/// Pixels and raw results of a few seeds, from an arena full of rubbish.
-fn results(model: &Model, rubbish: u8) -> Result<Vec<(Vec<u8>, Vec<u32>)>, Box<dyn std::error::Error>> {
+/// Pixels, and the bits of the raw result.
+type Picture = (Vec<u8>, Vec<u32>);
+
+/// Pictures of a few seeds, from an arena full of rubbish.
+fn results(model: &Model, rubbish: u8) -> Result<Vec<Picture>, Box<dyn std::error::Error>> {
     let mut arena = AVec::<u8>::new(64);
     arena.resize(model.arena_len(), rubbish);
     let mut sampler = Sampler::new(model, &mut arena)?;

@@ -13,7 +13,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use lives::{Lives, lives};
+pub use lives::lives;
 
 /// A value, or working memory: alive from one operator to another, both included.
 #[derive(Clone, Copy, Debug)]
