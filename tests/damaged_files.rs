@@ -140,7 +140,7 @@ fn messages_name_the_remedy() -> Outcome {
     assert!(message(&file[..file.len() - 1]).contains("copy it again"));
     assert!(message(&file[1..]).contains("multiple of 4"));
     let mut newer = file.clone();
-    newer[8] = 2;
-    assert!(message(&newer).contains("format version 2"));
+    newer[8] += 1;
+    assert!(message(&newer).contains(&format!("format version {}", newer[8])));
     Ok(())
 }

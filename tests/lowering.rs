@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use driftlet_checkpoint::{Architecture, Checkpoint, Config, EdgeConv, Stage};
 use driftlet_quantize::{Options, Precision, quantize};
-use driftlet_runtime::{Guidance, Model, Network, Sampler};
+use driftlet_runtime::{GivenNoise, Guidance, Model, Network, Sampler, Start};
 use driftlet_trainer::networks;
 
 type Failure = Box<dyn std::error::Error>;
@@ -64,7 +64,8 @@ fn generators_agree() -> Result<(), Failure> {
                 networks::between_knots(&[strength], &net.guidance_knots, &device),
             );
             let class = model.class(class as u32).ok_or("no such class")?;
-            sampler.generate_from(&noise, class, Guidance::from_f32(strength))?;
+            let noise = GivenNoise::Numbers(&noise);
+            sampler.generate_from(Start::Given { noise, styles: &[] }, class, Guidance::from_f32(strength));
             assert_close(&sampler.unrounded().collect::<Vec<_>>(), &numbers(pictures.permute([0, 2, 3, 1]))?);
         }
     }

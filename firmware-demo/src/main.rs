@@ -6,6 +6,7 @@ mod ascii;
 mod counter;
 mod memory;
 
+use core::ops::ControlFlow;
 use core::panic::PanicInfo;
 
 use cortex_m::peripheral::SCB;
@@ -13,7 +14,7 @@ use cortex_m::{Peripherals, singleton};
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::hprintln;
-use driftlet_runtime::{Aligned, Guidance, Model, Sampler, Step};
+use driftlet_runtime::{Aligned, Guidance, Model, Sampler, Start, Step};
 use sha2::{Digest, Sha256};
 
 use ascii::Hex;
@@ -59,13 +60,16 @@ fn run() -> Result<(), &'static str> {
         let seed = FIRST_SEED + pictures;
         let mut this = 0;
         counter.restart();
-        let pixels = sampler.generate_observed(seed, class, Guidance::from_q8(256), &mut |step: Step| {
+        let observe = &mut |step: Step| {
             let count = counter.lap();
             this += count;
             if let Some(total) = per_op.get_mut(step.index as usize) {
                 *total += count;
             }
-        });
+            ControlFlow::Continue(())
+        };
+        let start = Start::Seed(seed);
+        let pixels = sampler.generate_observed(start, class, Guidance::from_q8(256), observe).ok_or("broken off")?;
         ascii::draw(pixels, width, channels);
         hprintln!("{}  seed {} class {} guidance 1", Hex(&Sha256::digest(pixels)), seed, pictures);
         hprintln!("{} instructions", this);

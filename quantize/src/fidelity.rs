@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use aligned_vec::AVec;
-use driftlet_runtime::format::{ALIGN, ValueRecord};
+use driftlet_runtime::format::{ALIGN, Function, OpKind, ValueRecord};
 use driftlet_runtime::{Guidance, Model, Sampler, Start, Step, View};
 
 use crate::QuantizeError;
@@ -20,6 +20,7 @@ pub fn measure(reference: &Model, candidate: &Model, first_seed: u64) -> Result<
     let mut energies = vec![[0f64; 2]; count];
     let classes = u64::from(reference.classes().max(1));
     let (weakest, strongest) = reference.guidance_range();
+    let before_tanh = before_tanh(reference);
     for i in 0..PICTURES {
         let guidance = if i % 2 == 0 { weakest } else { strongest };
         let class = (i % classes) as u32;
@@ -41,8 +42,9 @@ pub fn measure(reference: &Model, candidate: &Model, first_seed: u64) -> Result<
                 let Ok(exact) = receive.recv() else { return ControlFlow::Break(()) };
                 let output = candidate.op_info(step.index).output;
                 let [signal, noise] = &mut energies[step.index as usize];
-                for (x, y) in exact.iter().zip(numbers(step.output, Some(&output))) {
-                    *signal += f64::from(*x).powi(2);
+                for (&x, y) in exact.iter().zip(numbers(step.output, Some(&output))) {
+                    let (x, y) = if before_tanh == Some(step.index) { (x.tanh(), y.tanh()) } else { (x, y) };
+                    *signal += f64::from(x).powi(2);
                     *noise += f64::from(x - y).powi(2);
                 }
                 ControlFlow::Continue(())
@@ -58,6 +60,12 @@ pub fn measure(reference: &Model, candidate: &Model, first_seed: u64) -> Result<
         (noise > 0.0 && ratio.is_finite()).then_some(ratio)
     };
     Ok(energies.into_iter().map(decibels).collect())
+}
+
+/// The operator whose result becomes a picture by `tanh`: what lies far out is cut off in integers, and cannot be seen.
+fn before_tanh(model: &Model) -> Option<u32> {
+    let pixels = (0..model.op_count()).map(|i| model.op_info(i)).find(|op| op.kind == OpKind::Pixels)?;
+    (pixels.function == Function::Tanh).then_some(pixels.inputs[0]?.first)
 }
 
 fn make(

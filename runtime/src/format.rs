@@ -680,16 +680,19 @@ mod tests {
     fn records_round_trip() {
         let op = OpRecord {
             kind: OpKind::Conv2d,
-            activation: Activation::Relu,
+            function: Function::Relu,
+            mode: ConvMode::Transposed as u8,
             stride: 2,
             upsample: 1,
-            padding: 1,
-            input: 1,
-            residual: NONE,
-            output: 2,
-            weight: 3,
-            bias: 4,
-            rescale: 5,
+            padding: 3,
+            inputs: [4, 5, NONE],
+            output: 6,
+            scratch: 7,
+            weight: 8,
+            bias: 9,
+            rescale: 10,
+            shared: 11,
+            count: 12,
         };
         assert_eq!(OpRecord::from_bytes(&op.to_bytes()), Some(op));
         let value = ValueRecord {

@@ -91,11 +91,14 @@ struct Operator<'m> {
 }
 
 fn run_operator(step: &Operator, memory: Memory, inputs: &Inputs) {
-    if step.model.precision() == Precision::Int8 {
-        return integer::run(step, memory, inputs);
+    match step.model.precision() {
+        Precision::Int8 => integer::run(step, memory, inputs),
+        #[cfg(feature = "float")]
+        _ => float::run(step, memory, inputs),
+        // The parse refuses float models without the feature.
+        #[cfg(not(feature = "float"))]
+        _ => {}
     }
-    #[cfg(feature = "float")]
-    float::run(step, memory, inputs);
 }
 
 impl<'m> Operator<'m> {

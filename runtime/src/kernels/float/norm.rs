@@ -111,7 +111,7 @@ fn sum<'x>(runs: impl Iterator<Item = &'x [f32]>, f: impl Fn(f64) -> f64) -> (f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::float::testing::{assert_close, numbers, wide};
+    use crate::kernels::float::testing::{assert_close, numbers};
 
     fn model(x: &[f32], kind: NormKind, epsilon: f64, gain: &[f32], shift: &[f32]) -> Vec<f64> {
         let channels = gain.len();

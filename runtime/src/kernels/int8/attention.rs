@@ -45,7 +45,7 @@ pub const MAX_TOKENS: usize = 1 << 16;
 /// Longest head.
 pub const MAX_HEAD: usize = 1 << 12;
 /// Largest shift of the output's scale.
-pub const MAX_OUTPUT_SHIFT: u32 = 47;
+pub const MAX_OUTPUT_SHIFT: i32 = 47;
 
 /// How queries or keys become 16-bit integers of a fixed scale.
 #[derive(Clone, Copy, Debug)]

@@ -41,5 +41,5 @@ pub fn attention(c: &Context) -> Proof {
     let projections = [0, 4].iter().all(|&at| sound(at, largest, 62) && numbers[at + 3] >= 0);
     ensure(projections, "a multiplier, shift or epsilon of queries or keys is out of range")?;
     ensure(sound(8, 1 << 20, 62), "multiplier or shift of the softmax is out of range")?;
-    ensure(sound(10, i32::MAX, 47), "multiplier or shift of the output is out of range")
+    ensure(sound(10, i32::MAX, int8::MAX_OUTPUT_SHIFT), "multiplier or shift of the output is out of range")
 }
