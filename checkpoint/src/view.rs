@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use crate::lazy::{CONFIG, WEIGHTS};
-use crate::{Checkpoint, CheckpointError, Config, map_file};
+use crate::{Checkpoint, CheckpointError, Config, map_file, release};
 
 /// A network with its weights, which belong to a [`Checkpoint`] or a [`MappedCheckpoint`].
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct CheckpointView<'a> {
     /// What the network is.
     pub config: &'a Config,
     tensors: BTreeMap<String, TensorView<'a>>,
+    /// The file that the weights lie in.
+    mapping: Option<&'a Mmap>,
 }
 
 /// A weight tensor, row-major.
@@ -37,6 +39,13 @@ impl CheckpointView<'_> {
     pub fn tensor(&self, name: &str) -> &TensorView<'_> {
         &self.tensors[name]
     }
+
+    /// Gives back the memory that holds mapped weights, until they are read again: for long work that does without them.
+    pub fn release(&self) {
+        if let Some(mapping) = self.mapping {
+            release(mapping);
+        }
+    }
 }
 
 impl Checkpoint {
@@ -46,7 +55,7 @@ impl Checkpoint {
         let tensors = self.tensors.iter().map(|(name, tensor)| {
             (name.clone(), TensorView { shape: view(tensor), data: Cow::Borrowed(&tensor.data[..]) })
         });
-        CheckpointView { config: &self.config, tensors: tensors.collect() }
+        CheckpointView { config: &self.config, tensors: tensors.collect(), mapping: None }
     }
 }
 
@@ -84,7 +93,7 @@ impl MappedCheckpoint {
     pub fn view(&self) -> Result<CheckpointView<'_>, CheckpointError> {
         let tensors = read_weights(&self.config, &self.weights)
             .map_err(|problem| CheckpointError::Weights { file: self.file.clone(), problem })?;
-        Ok(CheckpointView { config: &self.config, tensors })
+        Ok(CheckpointView { config: &self.config, tensors, mapping: Some(&self.weights) })
     }
 }
 
