@@ -254,3 +254,6 @@ impl Division {
         round_shift(round_shift(sum << self.up, 16) * self.factor, self.shift)
     }
 }
+
+#[cfg(test)]
+mod tests;
