@@ -131,3 +131,25 @@ fn numbers(bytes: &[u8]) -> Cow<'_, [f32]> {
         _ => Cow::Owned(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Architecture;
+
+    #[test]
+    fn weights_are_the_same_after_their_memory_was_given_back() -> Result<(), Box<dyn std::error::Error>> {
+        let checkpoint = Checkpoint::random(Config::new(Architecture::preset("micro").ok_or("no preset")?), 1);
+        let directory = tempfile::tempdir()?;
+        checkpoint.save(directory.path())?;
+        let mapped = MappedCheckpoint::open(directory.path())?;
+        let view = mapped.view()?;
+        let borrowed = &view.tensor("base.weight").data;
+        view.release();
+        assert_eq!(borrowed[..], checkpoint.tensor("base.weight").data);
+        for (name, tensor) in &checkpoint.tensors {
+            assert_eq!(view.tensor(name).data[..], tensor.data, "{name}");
+        }
+        Ok(())
+    }
+}
