@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aligned_vec::AVec;
 use driftlet_checkpoint::{Checkpoint, import_flax};
-use driftlet_quantize::{Options, Precision, quantize};
+use driftlet_quantize::{Activations, Options, Precision, quantize};
 use driftlet_runtime::{GivenNoise, Guidance, Model, Sampler, Start};
 use safetensors::SafeTensors;
 
@@ -87,19 +87,27 @@ fn generators_keep_their_outputs() -> Result<(), Failure> {
         import_flax(&directory, imported.path())?;
         let checkpoint = Checkpoint::load(imported.path())?;
         let expected = expected(&directory)?;
-        let through = |precision| -> Result<Vec<f32>, Failure> {
-            outputs(&quantize(&checkpoint, &Options::new(&name, precision))?, &expected)
+        let through = |precision, activations| -> Result<Vec<f32>, Failure> {
+            let options = Options { activations, ..Options::new(&name, precision) };
+            outputs(&quantize(&checkpoint, &options)?, &expected)
         };
-        let reference = through(Precision::F32)?;
+        let reference = through(Precision::F32, Activations::Sixteen)?;
         assert_eq!(reference.len(), expected.output.len());
         let pairs = reference.iter().zip(&expected.output);
         let deviation = pairs.fold(0f32, |max, (a, b)| max.max((a - b).abs()));
-        let [f16, int8] = [Precision::F16, Precision::Int8].map(through);
-        let [f16, int8] = [sqnr(&reference, &f16?), sqnr(&reference, &int8?)];
-        println!("{name}: f32 within {deviation:.1e}; SQNR f16 {f16:.1} dB, int8 {int8:.1} dB");
+        let ratio = |precision, activations| -> Result<f64, Failure> {
+            Ok(sqnr(&reference, &through(precision, activations)?))
+        };
+        let f16 = ratio(Precision::F16, Activations::Sixteen)?;
+        let int8 = ratio(Precision::Int8, Activations::Sixteen)?;
+        let narrow = ratio(Precision::Int8, Activations::Eight)?;
+        println!(
+            "{name}: f32 within {deviation:.1e}; SQNR f16 {f16:.1} dB, int8 {int8:.1} dB, with 8-bit activations {narrow:.1} dB"
+        );
         assert!(deviation <= 1e-4, "{name}: f32 deviates by {deviation:e}");
         assert!(f16 > 50.0, "{name}: f16 has {f16} dB");
         assert!(int8 >= INT8_SQNR, "{name}: int8 has {int8} dB");
+        assert!(narrow >= INT8_SQNR, "{name}: int8 with 8-bit activations has {narrow} dB");
     }
     Ok(())
 }

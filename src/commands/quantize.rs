@@ -83,9 +83,9 @@ fn write(arguments: &Arguments) -> Result<()> {
     let mut refused = None;
     let written = write_atomic_with(&arguments.out, |temporary| {
         let mut sink = BufWriter::new(File::create(temporary)?);
-        quantize_to(&checkpoint, &options, &mut sink).or_else(|error| {
+        quantize_to(&checkpoint, &options, &mut sink).map_err(|error| {
             refused = Some(error);
-            Err(std::io::Error::other("refused"))
+            std::io::Error::other("refused")
         })
     });
     if let Some(error) = refused {
