@@ -34,5 +34,5 @@ pub use config::Config;
 pub use error::CheckpointError;
 pub use import::{import_diffusers, import_flax};
 pub use lazy::{LazyTensor, save_lazily};
-pub use mapping::map_file;
+pub use mapping::{map_file, release};
 pub use view::{CheckpointView, MappedCheckpoint, TensorView};

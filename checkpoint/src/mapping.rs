@@ -20,3 +20,17 @@ pub fn map_file(path: &Path) -> Result<Mmap, CheckpointError> {
     // is checked against the mapped length, and no reference outlives the mapping.
     unsafe { Mmap::map(&file) }.map_err(error)
 }
+
+/// Gives back the memory that holds a mapped file; what is read later is fetched from the file again.
+#[cfg(unix)]
+pub fn release(mapping: &Mmap) {
+    // SAFETY: the mapping is read-only, so its pages hold the content of the file and nothing else: references into it
+    // stay valid and find the same bytes.
+    let advised = unsafe { mapping.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    // It is advice: where it is not taken, memory is given back when it runs short.
+    let _ = advised;
+}
+
+/// Gives back nothing: there is no way to ask for it.
+#[cfg(not(unix))]
+pub fn release(_: &Mmap) {}

@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use crate::lazy::{CONFIG, WEIGHTS};
-use crate::{Checkpoint, CheckpointError, Config, map_file};
+use crate::{Checkpoint, CheckpointError, Config, map_file, release};
 
 /// A network with its weights, which belong to a [`Checkpoint`] or a [`MappedCheckpoint`].
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct CheckpointView<'a> {
     /// What the network is.
     pub config: &'a Config,
     tensors: BTreeMap<String, TensorView<'a>>,
+    /// The file that the weights lie in.
+    mapping: Option<&'a Mmap>,
 }
 
 /// A weight tensor, row-major.
@@ -37,6 +39,13 @@ impl CheckpointView<'_> {
     pub fn tensor(&self, name: &str) -> &TensorView<'_> {
         &self.tensors[name]
     }
+
+    /// Gives back the memory that holds mapped weights, until they are read again: for long work that does without them.
+    pub fn release(&self) {
+        if let Some(mapping) = self.mapping {
+            release(mapping);
+        }
+    }
 }
 
 impl Checkpoint {
@@ -46,7 +55,7 @@ impl Checkpoint {
         let tensors = self.tensors.iter().map(|(name, tensor)| {
             (name.clone(), TensorView { shape: view(tensor), data: Cow::Borrowed(&tensor.data[..]) })
         });
-        CheckpointView { config: &self.config, tensors: tensors.collect() }
+        CheckpointView { config: &self.config, tensors: tensors.collect(), mapping: None }
     }
 }
 
@@ -84,7 +93,7 @@ impl MappedCheckpoint {
     pub fn view(&self) -> Result<CheckpointView<'_>, CheckpointError> {
         let tensors = read_weights(&self.config, &self.weights)
             .map_err(|problem| CheckpointError::Weights { file: self.file.clone(), problem })?;
-        Ok(CheckpointView { config: &self.config, tensors })
+        Ok(CheckpointView { config: &self.config, tensors, mapping: Some(&self.weights) })
     }
 }
 
@@ -120,5 +129,27 @@ fn numbers(bytes: &[u8]) -> Cow<'_, [f32]> {
     match bytemuck::try_cast_slice(bytes) {
         Ok(numbers) if cfg!(target_endian = "little") => Cow::Borrowed(numbers),
         _ => Cow::Owned(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Architecture;
+
+    #[test]
+    fn weights_are_the_same_after_their_memory_was_given_back() -> Result<(), Box<dyn std::error::Error>> {
+        let checkpoint = Checkpoint::random(Config::new(Architecture::preset("micro").ok_or("no preset")?), 1);
+        let directory = tempfile::tempdir()?;
+        checkpoint.save(directory.path())?;
+        let mapped = MappedCheckpoint::open(directory.path())?;
+        let view = mapped.view()?;
+        let borrowed = &view.tensor("base.weight").data;
+        view.release();
+        assert_eq!(borrowed[..], checkpoint.tensor("base.weight").data);
+        for (name, tensor) in &checkpoint.tensors {
+            assert_eq!(view.tensor(name).data[..], tensor.data, "{name}");
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use driftlet_runtime::format::{
 };
 
 use crate::QuantizeError;
-use crate::plan::{self, InPlace, Plan};
+use crate::plan;
 use crate::program::{Metadata, Program};
 
 /// Plans memory, lays the sections out, and writes them; weights are made one at a time.
@@ -17,8 +17,9 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
     if records > MAX_RECORDS as usize {
         return Err(QuantizeError::TooLarge("more than 4096 tensors, values or operators"));
     }
-    let (places, plan) = place(program);
-    let metadata = Metadata { arena_bound: Some(plan.bound), ..metadata.clone() };
+    let lives = plan::lives(program);
+    let plan = plan::plan(&lives.values, &lives.permitted);
+    let metadata = Metadata { arena_bound: Some(plan.bound), arena_bound_op: Some(plan.bound_op), ..metadata.clone() };
     let metadata = serde_json::to_vec(&metadata).map_err(|e| QuantizeError::Defect(e.to_string()))?;
 
     let mut end = HEADER_LEN;
@@ -54,16 +55,16 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
         let record = TensorRecord { dtype: tensor.dtype, dims, offset: offset as u32 };
         put(tensors_at.0 + i * TensorRecord::LEN, &record.to_bytes());
     }
-    for (i, (value, place)) in program.values.iter().zip(&places).enumerate() {
+    for (i, ((value, life), &offset)) in program.values.iter().zip(&lives.values).zip(&plan.offsets).enumerate() {
         let record = ValueRecord {
             dtype: value.dtype,
             bits: value.bits,
             zero_point: value.zero_point,
             shape: value.shape.map(|d| d as u32),
-            offset: place.offset as u32,
+            offset: offset as u32,
             scale_bits: value.scale.to_bits(),
-            first: place.first as u32,
-            last: place.last as u32,
+            first: life.first as u32,
+            last: life.last as u32,
         };
         put(values_at.0 + i * ValueRecord::LEN, &record.to_bytes());
     }
@@ -106,50 +107,4 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
     sink.rewind().map_err(QuantizeError::Write)?;
     write(sink, &header.to_bytes())?;
     sink.flush().map_err(QuantizeError::Write)
-}
-
-/// The lives of a program's values, and where a plan puts them.
-fn place(program: &Program) -> (Vec<Place>, Plan) {
-    let mut values: Vec<plan::Value> =
-        program.values.iter().map(|v| plan::Value { len: v.bytes(), first: 0, last: 0 }).collect();
-    for (index, op) in program.ops.iter().enumerate() {
-        for born in [op.output, op.scratch] {
-            if let Some(value) = values.get_mut(born as usize) {
-                (value.first, value.last) = (index, index);
-            }
-        }
-        for input in op.inputs {
-            if let Some(value) = values.get_mut(input as usize) {
-                value.last = index;
-            }
-        }
-    }
-    for result in [Some(program.output), program.pixels, program.features].into_iter().flatten() {
-        values[result].last = program.ops.len();
-    }
-    let mut permitted = Vec::new();
-    for (index, op) in program.ops.iter().enumerate() {
-        for &operand in op.in_place_operands() {
-            let input = op.inputs[operand];
-            let readers = op.inputs.iter().filter(|&&other| other == input).count();
-            let (Some(old), Some(new)) = (program.values.get(input as usize), program.values.get(op.output as usize))
-            else {
-                continue;
-            };
-            let same = old.dtype == new.dtype && old.bytes() == new.bytes();
-            if readers == 1 && same && values[input as usize].last == index {
-                permitted.push(InPlace { output: op.output as usize, operand: input as usize });
-            }
-        }
-    }
-    let plan = plan::plan(&values, &permitted);
-    let places = values.iter().zip(&plan.offsets);
-    (places.map(|(v, &offset)| Place { first: v.first, last: v.last, offset }).collect(), plan)
-}
-
-/// When and where a value lives.
-struct Place {
-    first: usize,
-    last: usize,
-    offset: usize,
 }

@@ -95,8 +95,8 @@ pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, Q
     Ok(file)
 }
 
-/// As [`quantize`], into a file, say: nothing of the size of the weights is held in memory but the checkpoint, and the
-/// quantized weights themselves in [`Precision::Int8`].
+/// As [`quantize`], into a file, say: nothing of the size of the weights is held in memory but, for part of the time, the
+/// checkpoint. Large networks are kept in temporary files meanwhile.
 ///
 /// # Errors
 /// As [`quantize`], and [`QuantizeError::Write`].
@@ -107,7 +107,7 @@ pub fn quantize_to(
 ) -> Result<(), QuantizeError> {
     let graph = lower::lower(checkpoint)?;
     let Config { data, class_names, .. } = checkpoint.config;
-    quantize_graph(&graph, &Description { data, class_names }, options, sink)
+    run(&graph, &Description { data, class_names }, options, sink, &|| checkpoint.release())
 }
 
 /// What a file says about the data of its network.
@@ -154,6 +154,17 @@ pub fn quantize_graph(
     options: &Options,
     sink: &mut (impl Write + Seek),
 ) -> Result<(), QuantizeError> {
+    run(graph, description, options, sink, &|| ())
+}
+
+/// Calls `release` where the weights of the graph will not be read for long.
+fn run(
+    graph: &Graph,
+    description: &Description,
+    options: &Options,
+    sink: &mut (impl Write + Seek),
+    release: &dyn Fn(),
+) -> Result<(), QuantizeError> {
     let mut metadata = Metadata {
         name: options.name.clone(),
         precision: options.precision.name().into(),
@@ -162,6 +173,7 @@ pub fn quantize_graph(
         quantizer: concat!("driftlet ", env!("CARGO_PKG_VERSION")).into(),
         layers: graph.nodes.iter().map(|node| Layer { name: node.op.name().into(), sqnr: None }).collect(),
         arena_bound: None,
+        arena_bound_op: None,
         calibration: None,
     };
     // Only generators can calibrate themselves.
@@ -170,17 +182,20 @@ pub fn quantize_graph(
         return emit::emit(&float::program(graph, options.precision, None)?, &metadata, sink);
     }
     let reference = Runnable::reference(graph, &metadata)?;
+    release();
     let calibration = calibrate::calibrate(&reference.model()?, graph, options)?;
+    reference.release();
     metadata.calibration = Some(calibration.summary);
     let program: Program = match options.precision {
         Precision::Int8 => integers::program(graph, &calibration.ranges, &calibration.means, options.activations)?,
         Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
     let candidate = Runnable::new(&program, &metadata)?;
+    release();
     let ratios = fidelity::measure(&reference.model()?, &candidate.model()?, options.calibration_seed)?;
     let layers = metadata.layers.iter_mut().zip(ratios);
     layers.for_each(|(layer, ratio)| layer.sqnr = ratio.map(|ratio| (ratio * 10.0).round() / 10.0));
-    // Together they are larger than the result.
+    // Before the weights are read once more.
     drop((reference, candidate));
     emit::emit(&program, &metadata, sink)
 }

@@ -103,6 +103,9 @@ pub struct Metadata {
     /// Least arena that any plan of these operators could have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arena_bound: Option<usize>,
+    /// The operator that needs so much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arena_bound_op: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationSummary>,
 }

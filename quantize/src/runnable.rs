@@ -1,12 +1,12 @@
 //! Files that the quantizer runs itself: the float file for calibration, and its own result for comparison.
 
 use std::io::{BufWriter, Cursor};
-use std::ops::Deref;
 
 use aligned_vec::AVec;
-use driftlet_checkpoint::map_file;
+use driftlet_checkpoint::{map_file, release};
 use driftlet_runtime::Model;
 use driftlet_runtime::format::{ALIGN, Precision};
+use memmap2::Mmap;
 
 use crate::QuantizeError;
 use crate::emit::emit;
@@ -18,7 +18,10 @@ use crate::program::{Metadata, Program, Tensor};
 const LARGE: usize = 64 << 20;
 
 /// A `.drift` file that can be run: in memory, or for large networks on disk.
-pub struct Runnable(Box<dyn Deref<Target = [u8]> + Sync>);
+pub enum Runnable {
+    InMemory(AVec<u8>),
+    OnDisk(Mmap),
+}
 
 impl Runnable {
     /// The float file of a graph: f32, or f16 for large networks.
@@ -35,18 +38,29 @@ impl Runnable {
         if weights(program) <= LARGE {
             let mut file = Cursor::new(Vec::new());
             emit(program, metadata, &mut file)?;
-            return Ok(Self(Box::new(AVec::<u8>::from_slice(ALIGN as usize, &file.into_inner()))));
+            return Ok(Self::InMemory(AVec::from_slice(ALIGN as usize, &file.into_inner())));
         }
         let file = tempfile::NamedTempFile::new().map_err(QuantizeError::Write)?;
         emit(program, metadata, &mut BufWriter::new(&file))?;
         // The mapping keeps the content when the name is gone.
         let mapping = map_file(file.path()).map_err(|e| QuantizeError::Defect(e.to_string()))?;
-        Ok(Self(Box::new(mapping)))
+        Ok(Self::OnDisk(mapping))
+    }
+
+    /// Gives back the memory that holds a file on disk, until it is run again.
+    pub fn release(&self) {
+        if let Self::OnDisk(mapping) = self {
+            release(mapping);
+        }
     }
 
     /// The model; a defect of ours if the runtime refuses it.
     pub fn model(&self) -> Result<Model<'_>, QuantizeError> {
-        Model::parse(&self.0).map_err(|e| QuantizeError::Defect(e.to_string()))
+        let bytes = match self {
+            Self::InMemory(bytes) => bytes,
+            Self::OnDisk(mapping) => &mapping[..],
+        };
+        Model::parse(bytes).map_err(|e| QuantizeError::Defect(e.to_string()))
     }
 }
 

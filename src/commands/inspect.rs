@@ -101,15 +101,16 @@ fn table(file: &ModelFile, model: &Model) {
     }
     println!("precision {}", model.precision().name());
     println!("flash     {} bytes, of which weights {}", file.bytes().len(), model.weight_len());
-    match metadata["arena_bound"].as_u64() {
-        Some(bound) => println!(
-            "arena     {} bytes, {:.2} times the least that these operators need ({bound})",
-            model.arena_len(),
-            model.arena_len() as f64 / bound.max(1) as f64
-        ),
-        None => println!("arena     {} bytes", model.arena_len()),
-    }
+    println!("arena     {} bytes{}", model.arena_len(), beside_bound(model, &metadata).unwrap_or_default());
+    println!("in place  {} of {} operators", ops(model).filter(|op| op.in_place).count(), model.op_count());
     println!("scratch   {} bytes at most, within the arena", ops(model).map(|op| op.scratch_len).max().unwrap_or(0));
     println!("MACs      {}", ops(model).map(|op| op.macs).sum::<u64>());
     println!("sha256    {}", file.hash());
+}
+
+/// How the arena compares with the least that any plan needs; `None` for files that do not say.
+fn beside_bound(model: &Model, metadata: &Value) -> Option<String> {
+    let (bound, op) = (metadata["arena_bound"].as_u64()?, metadata["arena_bound_op"].as_u64()?);
+    let ratio = model.arena_len() as f64 / bound.max(1) as f64;
+    Some(format!(", {ratio:.3} times the least that these operators need ({bound}, at operator {op})"))
 }

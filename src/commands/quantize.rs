@@ -63,6 +63,15 @@ impl From<PrecisionName> for Precision {
 
 /// Quantizes and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    write(arguments)?;
+    let file = ModelFile::open(&arguments.out)?;
+    let (arena, bytes) = (file.model()?.arena_len(), file.bytes().len());
+    println!("{}: {bytes} bytes, arena {arena} bytes, sha256 {}", arguments.out.display(), file.hash());
+    Ok(())
+}
+
+/// Replaces the file as a whole. The checkpoint, which may fill memory, is closed with it.
+fn write(arguments: &Arguments) -> Result<()> {
     let checkpoint = MappedCheckpoint::open(&arguments.checkpoint)?;
     let checkpoint = checkpoint.view()?;
     let mut options = Options::new(&name_of(&arguments.checkpoint), arguments.precision.into());
@@ -82,9 +91,5 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(error) = refused {
         return Err(error).with_context(|| arguments.checkpoint.display().to_string());
     }
-    written.with_context(|| format!("cannot write {}", arguments.out.display()))?;
-    let file = ModelFile::open(&arguments.out)?;
-    let (arena, bytes) = (file.model()?.arena_len(), file.bytes().len());
-    println!("{}: {bytes} bytes, arena {arena} bytes, sha256 {}", arguments.out.display(), file.hash());
-    Ok(())
+    written.with_context(|| format!("cannot write {}", arguments.out.display()))
 }

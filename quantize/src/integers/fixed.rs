@@ -20,9 +20,10 @@ pub fn fixed_point<const N: usize>(factors: [f64; N], bits: [u32; N]) -> Option<
     (shift >= 1).then(|| (factors.map(|factor| (factor * 2f64.powi(shift)).round() as i32), shift))
 }
 
-/// A scale may not be zero, nor vanish in single precision; where all numbers are zero any step will do.
+/// A scale may not be zero, nor vanish in single precision. Where all numbers are zero a small step will do; a large one
+/// would take bits from the factors that share its shift.
 pub fn positive(scale: f64) -> f64 {
-    if scale > 1e-30 { scale } else { 1.0 }
+    if scale > 1e-30 { scale } else { 1.0 / 65536.0 }
 }
 
 /// Numbers in 16 bits with a step of their own.

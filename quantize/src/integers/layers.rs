@@ -6,7 +6,7 @@ use super::fixed::{fixed_point, positive};
 use crate::QuantizeError;
 use crate::bias::correction;
 use crate::graph::{Filter, Graph, Node};
-use crate::program::{Program, Tensors, tensor};
+use crate::program::{Bytes, Program, Tensor, Tensors, tensor};
 
 /// Largest bias in integers: half of what the runtime admits, so that folding the input's zero point in cannot exceed it.
 const MAX_BIAS: f64 = (1 << 29) as f64;
@@ -16,7 +16,7 @@ pub fn layer<'g>(
     graph: &Graph,
     program: &Program,
     node: &Node,
-    filter: &Filter,
+    filter: &'g Filter<'g>,
     means: &[Vec<f64>],
 ) -> Result<Tensors<'g>, QuantizeError> {
     let value = |id: Option<usize>| id.map(|v| program.values[v]);
@@ -24,23 +24,14 @@ pub fn layer<'g>(
     let (input_scale, input_zero) = value(node.inputs[0]).map_or((1.0, 0), |v| (f64::from(v.scale), v.zero_point));
     let residual = value(node.inputs[1]).map(|v| f64::from(v.scale) / output);
 
-    let numbers = filter.inputs_last();
-    let rows = || numbers.chunks_exact(filter.terms());
-    let scale = |(row, &bias): (&[f32], &f32)| {
-        let reach = row.iter().fold(0.0, |max: f64, &w| max.max(f64::from(w).abs()));
-        // A channel with hardly any weight would turn its bias into a huge integer.
-        positive((reach / 127.0).max(f64::from(bias).abs() / (input_scale * MAX_BIAS)))
-    };
-    let scales: Vec<f64> = rows().zip(filter.bias.iter()).map(scale).collect();
-    let quantize = |(row, scale): (&[f32], f64)| -> Vec<i8> {
-        row.iter().map(|&w| (f64::from(w) / scale).round() as i8).collect()
-    };
-    let weights: Vec<Vec<i8>> = rows().zip(scales.iter().copied()).map(quantize).collect();
-    let stored = weights.iter().zip(&scales).flat_map(|(row, scale)| row.iter().map(move |&w| f64::from(w) * scale));
+    let scales = channel_scales(filter, input_scale);
+    let weights = quantized(filter, &scales);
+    let rows = || weights.chunks_exact(filter.terms()).zip(&scales);
+    let stored = rows().flat_map(|(row, scale)| row.iter().map(move |&w| f64::from(w) * scale));
     let correction = correction(graph, node, filter, &stored.collect::<Vec<f64>>(), means);
 
     let (mut biases, mut factors) = (Vec::new(), Vec::<i32>::new());
-    for (((row, scale), &bias), correction) in weights.iter().zip(&scales).zip(filter.bias.iter()).zip(correction) {
+    for (((row, scale), &bias), correction) in rows().zip(filter.bias.iter()).zip(correction) {
         let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
         let bias =
             ((f64::from(bias) + correction) / (scale * input_scale)).round() as i64 - sum * i64::from(input_zero);
@@ -53,11 +44,33 @@ pub fn layer<'g>(
     let dims = [filter.outputs, filter.kernel, filter.kernel, filter.inputs];
     let fields = factors.len() / filter.outputs;
     Ok(Tensors {
-        weight: Some(tensor(DType::I8, dims, &weights.concat())),
+        // Made again when they are written: those of all layers may not fit in memory.
+        weight: Some(Tensor {
+            dtype: DType::I8,
+            dims,
+            bytes: Bytes::Later(Box::new(move || bytemuck::cast_slice(&quantized(filter, &scales)).to_vec())),
+        }),
         bias: Some(tensor(DType::I32, [1, 1, 1, filter.outputs], &biases)),
         rescale: Some(tensor(DType::I32, [1, 1, filter.outputs, fields], &factors)),
         ..Tensors::default()
     })
+}
+
+/// Step of each output channel's weights: the largest becomes 127.
+fn channel_scales(filter: &Filter, input_scale: f64) -> Vec<f64> {
+    let scale = |(row, &bias): (&[f32], &f32)| {
+        let reach = row.iter().fold(0.0, |max: f64, &w| max.max(f64::from(w).abs()));
+        // A channel with hardly any weight would turn its bias into a huge integer.
+        positive((reach / 127.0).max(f64::from(bias).abs() / (input_scale * MAX_BIAS)))
+    };
+    filter.inputs_last().chunks_exact(filter.terms()).zip(filter.bias.iter()).map(scale).collect()
+}
+
+/// Weights in steps of their channels.
+fn quantized(filter: &Filter, scales: &[f64]) -> Vec<i8> {
+    let weights = filter.inputs_last();
+    let rows = weights.chunks_exact(filter.terms()).zip(scales);
+    rows.flat_map(|(row, scale)| row.iter().map(move |&w| (f64::from(w) / scale).round() as i8)).collect()
 }
 
 fn too_extreme(filter: &Filter) -> QuantizeError {

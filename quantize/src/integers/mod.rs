@@ -3,7 +3,7 @@
 
 mod attention;
 mod fixed;
-mod formats;
+pub mod formats;
 mod functions;
 mod layers;
 

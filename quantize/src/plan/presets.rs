@@ -1,0 +1,71 @@
+//! The plans of all presets, from their shapes alone. Printed (`cargo test -p driftlet-quantize presets -- --nocapture`),
+//! they are the table of `docs/memory.md`.
+
+use driftlet_checkpoint::{Architecture, Checkpoint, Config, Tensor};
+use driftlet_runtime::format::Precision;
+
+use super::{lives, plan};
+use crate::calibrate::Range;
+use crate::float::scratch_len;
+use crate::graph::{Graph, Op};
+use crate::integers::formats::formats;
+use crate::program::{Program, Tensors};
+use crate::{Activations, QuantizeError, float, lower};
+
+/// A checkpoint that takes no memory as long as its zeros are only read.
+fn zeros(architecture: Architecture) -> Checkpoint {
+    let tensor = |(name, shape): (String, Vec<usize>)| {
+        let mut data = vec![0.0; shape.iter().product()];
+        if name.ends_with("norm.weight") {
+            // Other gains are folded into copies of weights.
+            data.fill(1.0);
+        }
+        (name, Tensor { shape, data })
+    };
+    let tensors = architecture.parameters().into_iter().map(tensor).collect();
+    Checkpoint { config: Config::new(architecture), tensors }
+}
+
+/// Values and operators of an integer file, without its weights.
+fn integers<'g>(graph: &'g Graph<'g>, activations: Activations) -> Program<'g> {
+    let ranges = vec![Range { low: -1.0, high: 1.0, peak: 1.0 }; graph.values.len()];
+    let mut program = Program::new(graph, Precision::Int8, formats(graph, &ranges, activations));
+    for node in &graph.nodes {
+        program.push(node, Tensors::default(), scratch_len(graph, node, Precision::Int8));
+    }
+    program
+}
+
+/// Plans a program and prints a row.
+fn check(name: &str, numbers: &str, program: &Program) {
+    let lives = lives(program);
+    let plan = plan(&lives.values, &lives.permitted);
+    let apart = super::plan(&lives.values, &[]);
+    let (ratio, op) = (plan.arena as f64 / plan.bound as f64, program.ops[plan.bound_op].kind.name());
+    println!("| {name} | {numbers} | {} | {} | {ratio:.3} | {op} | {} |", plan.arena, plan.bound, apart.arena);
+    assert!(ratio < 1.1, "{name} {numbers}: {} bytes, but {} may do", plan.arena, plan.bound);
+}
+
+#[test]
+fn presets_need_hardly_more_than_the_bound() -> Result<(), QuantizeError> {
+    println!("| preset | numbers | arena | bound | ratio | attained at | arena without take-overs |");
+    println!("| --- | --- | ---: | ---: | ---: | --- | ---: |");
+    let mut planned = 0;
+    for name in Architecture::presets() {
+        let Some(architecture) = Architecture::preset(name) else { continue };
+        let checkpoint = zeros(architecture);
+        let view = checkpoint.view();
+        let graph = match lower::lower(&view) {
+            Err(QuantizeError::Unsupported(_)) => continue,
+            graph => graph?,
+        };
+        planned += 1;
+        check(name, "f32", &float::program(&graph, Precision::F32, None)?);
+        if !graph.nodes.iter().any(|node| matches!(node.op, Op::Input)) {
+            check(name, "int8, 16-bit activations", &integers(&graph, Activations::Sixteen));
+            check(name, "int8, 8-bit activations", &integers(&graph, Activations::Eight));
+        }
+    }
+    assert!(planned >= 10, "only {planned} presets can be planned");
+    Ok(())
+}
