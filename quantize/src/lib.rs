@@ -110,6 +110,26 @@ pub fn quantize_to(
     run(&graph, &Description { data, class_names }, options, sink, &|| checkpoint.release())
 }
 
+/// As [`quantize_to`], of a generator of latents and the decoder that makes pictures of them: one file, from seed to pixels.
+/// The decoder takes the size of the generator's latents, whatever its own configuration says.
+///
+/// # Errors
+/// As [`quantize_to`], and [`QuantizeError::Parameter`] where the two do not fit together.
+pub fn quantize_with_decoder_to(
+    generator: &CheckpointView,
+    decoder: &CheckpointView,
+    options: &Options,
+    sink: &mut (impl Write + Seek),
+) -> Result<(), QuantizeError> {
+    let graph = lower::lower_with_decoder(generator, decoder)?;
+    let Config { data, class_names, .. } = generator.config;
+    let release = || {
+        generator.release();
+        decoder.release();
+    };
+    run(&graph, &Description { data, class_names }, options, sink, &release)
+}
+
 /// What a file says about the data of its network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Description<'a> {

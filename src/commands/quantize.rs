@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
-use driftlet_quantize::{Activations, Options, Precision, quantize_to};
+use driftlet_quantize::{Activations, Options, Precision, quantize_to, quantize_with_decoder_to};
 
 use crate::model_file::{ModelFile, name_of};
 
@@ -15,6 +15,9 @@ use crate::model_file::{ModelFile, name_of};
 pub struct Arguments {
     /// Checkpoint directory
     checkpoint: PathBuf,
+    /// Checkpoint directory of the decoder that makes pictures of the generator's latents: both become one file
+    #[arg(long, value_name = "CHECKPOINT")]
+    decoder: Option<PathBuf>,
     /// Arithmetic of the result
     #[arg(long, value_enum)]
     precision: PrecisionName,
@@ -74,6 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn write(arguments: &Arguments) -> Result<()> {
     let checkpoint = MappedCheckpoint::open(&arguments.checkpoint)?;
     let checkpoint = checkpoint.view()?;
+    let decoder = arguments.decoder.as_deref().map(MappedCheckpoint::open).transpose()?;
+    let decoder = decoder.as_ref().map(MappedCheckpoint::view).transpose()?;
     let mut options = Options::new(&name_of(&arguments.checkpoint), arguments.precision.into());
     options.activations = match arguments.activations {
         ActivationBits::Eight => Activations::Eight,
@@ -83,13 +88,19 @@ fn write(arguments: &Arguments) -> Result<()> {
     let mut refused = None;
     let written = write_atomic_with(&arguments.out, |temporary| {
         let mut sink = BufWriter::new(File::create(temporary)?);
-        quantize_to(&checkpoint, &options, &mut sink).map_err(|error| {
+        let quantized = match &decoder {
+            None => quantize_to(&checkpoint, &options, &mut sink),
+            Some(decoder) => quantize_with_decoder_to(&checkpoint, decoder, &options, &mut sink),
+        };
+        quantized.map_err(|error| {
             refused = Some(error);
             std::io::Error::other("refused")
         })
     });
     if let Some(error) = refused {
-        return Err(error).with_context(|| arguments.checkpoint.display().to_string());
+        let decoder = arguments.decoder.iter().map(|path| format!(" with decoder {}", path.display()));
+        let files: String = [arguments.checkpoint.display().to_string()].into_iter().chain(decoder).collect();
+        return Err(error).context(files);
     }
     written.with_context(|| format!("cannot write {}", arguments.out.display()))
 }

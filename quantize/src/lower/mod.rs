@@ -3,13 +3,14 @@
 mod classifier;
 mod dit;
 mod edge_conv;
+mod vae_decoder;
 
 use std::borrow::Cow;
 
 use driftlet_checkpoint::{Architecture, CheckpointView};
 
 use crate::QuantizeError;
-use crate::graph::{Filter, Graph, Layout};
+use crate::graph::{Filter, Graph, Layout, Op};
 
 /// Builds the graph of a checkpoint.
 pub fn lower<'a>(checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeError> {
@@ -19,9 +20,26 @@ pub fn lower<'a>(checkpoint: &'a CheckpointView) -> Result<Graph<'a>, QuantizeEr
         Architecture::Classifier(architecture) => classifier::lower(architecture, checkpoint),
         Architecture::Encoder(_) | Architecture::ResnetMae(_) => Err(QuantizeError::Unsupported("encoder")),
         Architecture::ConvNextV2(_) => Err(QuantizeError::Unsupported("ConvNeXt-V2 encoder")),
-        Architecture::VaeDecoder(_) => Err(QuantizeError::Unsupported("latent decoder")),
+        Architecture::VaeDecoder(architecture) => vae_decoder::lower(architecture, checkpoint),
         Architecture::Mlp(_) => Err(QuantizeError::Unsupported("mlp")),
     }
+}
+
+/// Builds one graph of a generator of latents and the decoder that makes pictures of them.
+pub fn lower_with_decoder<'a>(
+    generator: &'a CheckpointView,
+    decoder: &'a CheckpointView,
+) -> Result<Graph<'a>, QuantizeError> {
+    let Architecture::VaeDecoder(net) = &decoder.config.architecture else {
+        return Err(QuantizeError::parameter("config.json: architecture", "the decoder's checkpoint is not a decoder"));
+    };
+    let mut graph = lower(generator)?;
+    if graph.nodes.iter().any(|node| matches!(node.op, Op::Input | Op::Pixels { .. })) {
+        let problem = "the generator's checkpoint makes no latents; only those need a decoder";
+        return Err(QuantizeError::parameter("config.json: architecture", problem));
+    }
+    vae_decoder::append(&mut graph, net, decoder)?;
+    Ok(graph)
 }
 
 /// The layer `name` of a checkpoint: `name.weight` `[out, in]` or `[out, in, k, k]` and `name.bias` `[out]`.
