@@ -18,28 +18,54 @@ pub fn run(config: &Config, options: &TrainOptions) -> Result<(), TrainError> {
     };
     match name {
         #[cfg(feature = "flex")]
-        "flex" => on::<burn::backend::Flex>(config, options, &Default::default()),
+        "flex" => on::<burn::backend::Flex>(config, options, &same(config.devices)),
         #[cfg(feature = "tch")]
-        "tch" => on::<burn::backend::LibTorch>(config, options, &burn::backend::libtorch::LibTorchDevice::Cpu),
+        "tch" => on::<burn::backend::LibTorch>(
+            config,
+            options,
+            &vec![burn::backend::libtorch::LibTorchDevice::Cpu; config.devices],
+        ),
         #[cfg(feature = "cuda")]
         "cuda" => {
             // Without a driver Burn panics in a thread of its own; look first.
             if cfg!(target_os = "linux") && !std::path::Path::new("/dev/nvidiactl").exists() {
                 return Err(unavailable("no NVIDIA driver is loaded; install it, or use --backend cpu".into()));
             }
-            on::<burn::backend::Cuda>(config, options, &Default::default())
+            let devices = several::<burn::backend::Cuda>(config.devices, burn::backend::cuda::CudaDevice::new);
+            on::<burn::backend::Cuda>(config, options, &devices.map_err(unavailable)?)
         }
         #[cfg(feature = "wgpu")]
         "wgpu" => {
             probe::<burn::backend::Wgpu>()
                 .map_err(|()| unavailable("no device answers; install a Vulkan driver, or use --backend cpu".into()))?;
-            on::<burn::backend::Wgpu>(config, options, &Default::default())
+            let devices = several::<burn::backend::Wgpu>(config.devices, burn::backend::wgpu::WgpuDevice::DiscreteGpu);
+            on::<burn::backend::Wgpu>(config, options, &devices.map_err(unavailable)?)
         }
         name if ["flex", "tch", "cuda", "wgpu"].contains(&name) => {
             Err(unavailable(format!("not compiled in; build with the feature `{name}`")))
         }
         _ => Err(unavailable("is not known; there are cpu, flex, tch, cuda, wgpu".into())),
     }
+}
+
+/// The processor, as often as asked: its cores are shared.
+#[cfg(feature = "flex")]
+fn same<D: Clone + Default>(count: usize) -> Vec<D> {
+    vec![D::default(); count]
+}
+
+/// The default device, or the first of several that the machine has.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn several<B: Backend>(count: usize, device: impl Fn(usize) -> B::Device) -> Result<Vec<B::Device>, String> {
+    use burn::tensor::Device;
+    if count == 1 {
+        return Ok(vec![B::Device::default()]);
+    }
+    let there = B::device_count(device(0).to_id().type_id);
+    if count > there {
+        return Err(format!("has {there} devices, but `devices` asks for {count}; ask for fewer"));
+    }
+    Ok((0..count).map(device).collect())
 }
 
 /// Whether a backend computes at all. Burn panics where there is no device, so the question is put on another thread.
@@ -55,13 +81,13 @@ fn probe<B: Backend>() -> Result<(), ()> {
 
 /// With or without activation checkpointing, which in Burn is a type: everything is compiled twice with it.
 #[cfg(any(feature = "flex", feature = "tch", feature = "cuda", feature = "wgpu"))]
-fn on<B: Backend>(config: &Config, options: &TrainOptions, device: &B::Device) -> Result<(), TrainError> {
+fn on<B: Backend>(config: &Config, options: &TrainOptions, devices: &[B::Device]) -> Result<(), TrainError> {
     match config.checkpointing {
-        false => tasks::run::<Autodiff<B>>(config, options, device),
+        false => tasks::run::<Autodiff<B>>(config, options, devices),
         #[cfg(feature = "checkpointing")]
         true => {
             use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
-            tasks::run::<Autodiff<B, BalancedCheckpointing>>(config, options, device)
+            tasks::run::<Autodiff<B, BalancedCheckpointing>>(config, options, devices)
         }
         #[cfg(not(feature = "checkpointing"))]
         true => Err(TrainError::Config {

@@ -39,6 +39,9 @@ pub struct Config {
     /// Keep fewer activations for the backward pass and compute them again: less memory, more time.
     #[serde(default)]
     pub checkpointing: bool,
+    /// Devices of the machine that work off the parts of a step side by side; the result is the same for every number.
+    #[serde(default = "one")]
+    pub devices: usize,
     #[serde(default)]
     pub optimizer: Optimizer,
     #[serde(default)]
@@ -322,6 +325,7 @@ fn check(config: &Config) -> Result<(), String> {
     let Config { optimizer, log, .. } = config;
     let ensure = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(problem.to_owned()) };
     ensure(config.steps > 0, "steps must be at least 1")?;
+    ensure(config.devices > 0, "devices must be at least 1")?;
     config.data.check()?;
     config.field.check()?;
     ensure(log.every > 0 && log.review_every > 0 && log.checkpoint_every > 0, "log: intervals must be at least 1")?;

@@ -132,6 +132,25 @@ fn other_ways_through_a_step_train_too() -> Outcome {
     Ok(())
 }
 
+/// Devices share the parts of a step and add them up in the same order: how many there are changes nothing, and may change
+/// when a run is resumed.
+#[test]
+fn several_devices_are_one() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let (one, three) = (directory.path().join("one"), directory.path().join("three"));
+    let parts = ["drift.classes=7", "drift.accumulate=4", "drift.cache=false"];
+    run(&config, &one, false, &parts)?;
+    run(&config, &three, false, &[&parts[..], &["steps=2", "devices=2"]].concat())?;
+    run(&config, &three, true, &[&parts[..], &["devices=3"]].concat())?;
+    assert_eq!(losses(&one)?.len(), 4);
+    assert_eq!(losses(&one)?, losses(&three)?);
+    let weights = |out: &Path| Checkpoint::load(&out.join("checkpoint")).map(|checkpoint| checkpoint.tensors);
+    assert_eq!(weights(&one)?, weights(&three)?);
+    let error = run(&config, &directory.path().join("idle"), false, &["devices=2"]).expect_err("one part for two");
+    assert!(error.to_string().contains("drift.accumulate"), "{error}");
+    Ok(())
+}
+
 /// Half precision changes the loss a little, and nothing but a little.
 #[test]
 fn half_precision_stays_close() -> Outcome {

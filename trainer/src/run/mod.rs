@@ -3,6 +3,7 @@
 mod events;
 mod gradient;
 mod log;
+mod parts;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -11,16 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, Module};
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer};
+use burn::optim::{AdamWConfig, Optimizer};
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, FloatDType, Tensor};
 use driftlet_checkpoint::{Architecture, Checkpoint, Config as CheckpointConfig, remove_leftovers, write_atomic};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Precision};
-use crate::networks::{average, export, import, in_precision};
+use crate::config::Config;
+use crate::networks::{average, export, import};
 use crate::{TrainError, TrainOptions};
 use log::Log;
+use parts::Gradient;
 
 /// The average of a network's weights has no gradients.
 pub type Averaged<N, B> = <N as AutodiffModule<B>>::InnerModule;
@@ -75,14 +77,16 @@ pub struct Review {
     pub grid: Option<Vec<u8>>,
 }
 
-/// Trains from the beginning, or from where a run stands.
-pub fn run<B: AutodiffBackend, T: Task<B>>(
-    task: &mut T,
+/// Trains from the beginning, or from where a run stands: on the first device, with the same task on each of the others,
+/// which only work off parts of steps.
+pub fn run<B: AutodiffBackend, T: Task<B> + Send>(
+    tasks: &mut [T],
     config: &Config,
     class_names: &[&str],
     options: &TrainOptions,
-    device: &B::Device,
+    devices: &[B::Device],
 ) -> Result<(), TrainError> {
+    let (task, device) = (&mut tasks[0], &devices[0]);
     let directory = Directory(options.out.clone());
     let architecture = task.architecture();
     let mut initial = task.initial(config.seed);
@@ -118,12 +122,12 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
     let interrupted = interruption();
     let mut log = Log::open(&directory.0, start, config.steps)?;
     if start == 0 {
-        report(&directory, &mut log, 0, task.review(&averages[0])?)?;
+        report(&directory, &mut log, 0, tasks[0].review(&averages[0])?)?;
     }
     let mut since_log = (Instant::now(), 0usize);
     for step in start + 1..=config.steps {
         let Gradient { loss: value, mut gradients, mut figures, samples } =
-            gradient(task, &network, config.precision, step);
+            parts::gradient(tasks, devices, &network, config.precision, step);
         let norm = gradient::clip(&network, &mut gradients, settings.clip_norm);
         let not_finite = |what| TrainError::NotFinite { step, what, checkpoint: directory.checkpoint() };
         if !value.is_finite() {
@@ -153,7 +157,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>>(
             since_log = (Instant::now(), 0);
         }
         if due(config.log.review_every) {
-            report(&directory, &mut log, step, task.review(&averages[0])?)?;
+            report(&directory, &mut log, step, tasks[0].review(&averages[0])?)?;
             since_log = (Instant::now(), 0);
         }
         if due(config.log.checkpoint_every) {
@@ -194,50 +198,6 @@ fn begin_with(initial: &mut Checkpoint, start: &Path) -> Result<(), TrainError> 
         }
     }
     Ok(())
-}
-
-/// Loss, gradient and figures of a whole step.
-struct Gradient {
-    loss: f64,
-    gradients: GradientsParams,
-    figures: Map<String, Value>,
-    samples: usize,
-}
-
-/// Works off the parts of a step, so that only one part's activations are alive at a time.
-fn gradient<B: AutodiffBackend, T: Task<B>>(
-    task: &mut T,
-    network: &T::Network,
-    precision: Precision,
-    step: u64,
-) -> Gradient {
-    let parts = task.parts();
-    let computing = match precision {
-        Precision::F32 => network.clone(),
-        Precision::Bf16 => in_precision(network.clone(), FloatDType::BF16),
-    };
-    if parts == 1 {
-        let StepLoss { loss, figures, samples } = task.loss(&computing, step, 0);
-        let value = loss.clone().into_scalar().elem();
-        return Gradient {
-            loss: value,
-            gradients: GradientsParams::from_grads(loss.backward(), network),
-            figures,
-            samples,
-        };
-    }
-    let mut sum = GradientsAccumulator::new();
-    let mut whole = Gradient { loss: 0.0, gradients: GradientsParams::new(), figures: Map::new(), samples: 0 };
-    for part in 0..parts {
-        let StepLoss { loss, figures, samples } = task.loss(&computing, step, part);
-        let loss = loss.div_scalar(parts as f64);
-        whole.loss += loss.clone().into_scalar().elem::<f64>();
-        whole.figures = figures;
-        whole.samples += samples;
-        sum.accumulate(network, GradientsParams::from_grads(loss.backward(), network));
-    }
-    whole.gradients = sum.grads();
-    whole
 }
 
 /// Writes averaged weights as a checkpoint.

@@ -87,10 +87,11 @@ fn bytes<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<Vec<u8>, Tr
     Recorder::<B>::record(&Bytes::default(), record, ()).map_err(|e| damaged(path, e))
 }
 
-/// The configuration without what may change when a run is resumed: its end, and what it prints.
+/// The configuration without what may change when a run is resumed: its end, what it prints, and what it runs on.
 fn fingerprint(config: &Config) -> String {
     let mut config = config.clone();
     config.log = Default::default();
+    config.devices = 1;
     // Where a run ends is only about its future.
     config.steps = 1;
     config.optimizer.decay_steps = 0;

@@ -1,5 +1,7 @@
 //! Trains a generator with the drifting loss.
 
+use std::sync::Arc;
+
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
@@ -16,7 +18,7 @@ use super::queues::Queues;
 use crate::TrainError;
 use crate::ahead::Ahead;
 use crate::config::{self, Precision};
-use crate::dataset::{Dataset, channels_first};
+use crate::dataset::{Dataset, Samples, channels_first};
 use crate::drift::{Targets, drift_loss};
 use crate::networks::{FeatureEncoder, Generator as Network, Inputs, import, in_precision};
 use crate::order::rng;
@@ -31,6 +33,8 @@ pub struct Generator<B: AutodiffBackend> {
     review_samples: usize,
     seed: u64,
     parts: usize,
+    /// Which of the devices it is on, and how many there are.
+    place: (usize, usize),
     encoders: Extractor<B>,
     /// The real samples of a step's part, drawn while the part before trains.
     real: Ahead<(u64, usize), Real>,
@@ -63,72 +67,54 @@ enum SideData {
 }
 
 impl<B: AutodiffBackend> Generator<B> {
-    /// With its data and its frozen networks.
-    pub fn new(
-        architecture: Architecture,
-        interface: Interface,
+    /// The same task on every device, with its data and its frozen networks; the first one reviews.
+    pub fn on_each(
+        architecture: &Architecture,
+        interface: &Interface,
         config: &config::Config,
-        settings: config::Drift,
+        settings: &config::Drift,
         data: &Dataset,
-        device: &B::Device,
-    ) -> Result<Self, TrainError> {
-        let train = data.train.clone();
-        let mut encoders = Vec::new();
-        for path in &settings.encoders {
-            let (network, checkpoint) = companion(path, "an encoder", |a| FeatureEncoder::<B>::new(a, device))?;
-            let network = import(network, &checkpoint);
-            encoders.push(match config.precision {
-                Precision::F32 => network.no_grad(),
-                Precision::Bf16 => in_precision(network, FloatDType::BF16).no_grad(),
+        devices: &[B::Device],
+    ) -> Result<Vec<Self>, TrainError> {
+        let mut cache = None;
+        let mut tasks = Vec::new();
+        for (index, device) in devices.iter().enumerate() {
+            let mut encoders = Vec::new();
+            for path in &settings.encoders {
+                let (network, checkpoint) = companion(path, "an encoder", |a| FeatureEncoder::<B>::new(a, device))?;
+                let network = import(network, &checkpoint);
+                encoders.push(match config.precision {
+                    Precision::F32 => network.no_grad(),
+                    Precision::Bf16 => in_precision(network, FloatDType::BF16).no_grad(),
+                });
+            }
+            let judge = settings.judge.as_ref().filter(|_| index == 0);
+            let judge = judge.map(|path| Judge::new(path, &data.test, device)).transpose()?;
+            let features = settings.features.clone();
+            let fresh =
+                Extractor { features: features.clone(), encoders: encoders.iter().map(|e| e.valid()).collect() };
+            if settings.cache && cache.is_none() {
+                cache = Some(Arc::new(Cache::new(&fresh, &data.train, device)));
+            }
+            let place = (index, devices.len());
+            let (real, parts) = real_samples(architecture, config, settings, &data.train, cache.clone());
+            tasks.push(Self {
+                architecture: architecture.clone(),
+                interface: *interface,
+                settings: settings.clone(),
+                field: config.field.clone(),
+                review_samples: config.log.review_samples,
+                seed: config.seed,
+                parts,
+                place,
+                encoders: Extractor { features, encoders },
+                real,
+                fresh,
+                judge,
+                device: device.clone(),
             });
         }
-        let judge = settings.judge.as_ref().map(|path| Judge::new(path, &data.test, device)).transpose()?;
-        let features = settings.features.clone();
-        let fresh = Extractor { features: features.clone(), encoders: encoders.iter().map(|e| e.valid()).collect() };
-        let encoders = Extractor { features, encoders };
-        let cache = settings.cache.then(|| Cache::new(&fresh, &train, device));
-
-        let all = architecture.classes();
-        let (count, seed) = (settings.classes.unwrap_or(all).min(all), config.seed);
-        let part_len = count.div_ceil(settings.accumulate);
-        let mut queues = Queues::new(all, settings.class_queue, settings.global_queue, seed, train.len());
-        let (positives, negatives, pushed) = (settings.positives, settings.negatives, settings.pushed as u64);
-        let real = Ahead::new(move |(step, part): (u64, usize)| {
-            let classes = match count < all {
-                true => index::sample(&mut rng(seed, 4, step), all, count).into_vec(),
-                false => (0..all).collect(),
-            };
-            let classes = classes.chunks(part_len).nth(part).unwrap_or_default().to_vec();
-            queues.fill(step * pushed, positives, &train.labels);
-            let mut rng = rng(seed, 7, step * count as u64 + part as u64);
-            let side = |per_group, indices: Vec<usize>| {
-                let data = match &cache {
-                    Some(cache) => SideData::Features(cache.gather(&indices)),
-                    None => SideData::Samples(train.gather(&indices)),
-                };
-                Side { per_group, data }
-            };
-            let of_class = |&class: &usize| queues.of_class(class, positives, &mut rng).collect::<Vec<_>>();
-            let positives = side(positives, classes.iter().flat_map(of_class).collect());
-            let of_all = |_: &usize| queues.of_all(negatives, &mut rng).collect::<Vec<_>>();
-            let negatives: Vec<usize> = classes.iter().flat_map(of_all).collect();
-            let negatives = side(negatives.len() / classes.len(), negatives);
-            Real { classes, positives, negatives }
-        });
-        Ok(Self {
-            architecture,
-            interface,
-            settings,
-            field: config.field.clone(),
-            review_samples: config.log.review_samples,
-            seed,
-            parts: count.div_ceil(part_len),
-            encoders,
-            real,
-            fresh,
-            judge,
-            device: device.clone(),
-        })
+        Ok(tasks)
     }
 
     /// Features `[groups * locations, samples, dims]` of real samples.
@@ -145,9 +131,10 @@ impl<B: AutodiffBackend> Generator<B> {
         features.into_iter().map(|feature| grouped(feature, side.per_group)).collect()
     }
 
-    /// The real samples of a part, while those of the next one are being drawn.
+    /// The real samples of a part, while those of the next one on this device are being drawn.
     fn real(&mut self, step: u64, part: usize) -> Real {
-        let next = if part + 1 < self.parts { (step, part + 1) } else { (step + 1, 0) };
+        let (first, count) = self.place;
+        let next = if part + count < self.parts { (step, part + count) } else { (step + 1, first) };
         let Some(real) = self.real.get((step, part), next) else {
             unreachable!("the thread lives as long as its samples are wanted")
         };
@@ -248,6 +235,45 @@ impl<B: AutodiffBackend> Task<B> for Generator<B> {
         let pixels: Vec<u8> = drawn.iter().map(|y| ((y.clamp(-1.0, 1.0) + 1.0) * 127.5 + 0.5) as u8).collect();
         Ok(Review { figures, grid: grid_png(&pixels, self.interface.shape, columns).ok() })
     }
+}
+
+/// Draws the real samples of a step's part, which depend on step and part alone; and how many parts a step has.
+fn real_samples(
+    architecture: &Architecture,
+    config: &config::Config,
+    settings: &config::Drift,
+    train: &Samples,
+    cache: Option<Arc<Cache>>,
+) -> (Ahead<(u64, usize), Real>, usize) {
+    let all = architecture.classes();
+    let (count, seed) = (settings.classes.unwrap_or(all).min(all), config.seed);
+    let part_len = count.div_ceil(settings.accumulate);
+    let mut queues = Queues::new(all, settings.class_queue, settings.global_queue, seed, train.len());
+    let (positives, negatives, pushed) = (settings.positives, settings.negatives, settings.pushed as u64);
+    let train = train.clone();
+    let real = Ahead::new(move |(step, part): (u64, usize)| {
+        let classes = match count < all {
+            true => index::sample(&mut rng(seed, 4, step), all, count).into_vec(),
+            false => (0..all).collect(),
+        };
+        let classes = classes.chunks(part_len).nth(part).unwrap_or_default().to_vec();
+        queues.fill(step * pushed, positives, &train.labels);
+        let mut rng = rng(seed, 7, step * count as u64 + part as u64);
+        let side = |per_group, indices: Vec<usize>| {
+            let data = match &cache {
+                Some(cache) => SideData::Features(cache.gather(&indices)),
+                None => SideData::Samples(train.gather(&indices)),
+            };
+            Side { per_group, data }
+        };
+        let of_class = |&class: &usize| queues.of_class(class, positives, &mut rng).collect::<Vec<_>>();
+        let positives = side(positives, classes.iter().flat_map(of_class).collect());
+        let of_all = |_: &usize| queues.of_all(negatives, &mut rng).collect::<Vec<_>>();
+        let negatives: Vec<usize> = classes.iter().flat_map(of_all).collect();
+        let negatives = side(negatives.len() / classes.len(), negatives);
+        Real { classes, positives, negatives }
+    });
+    (real, count.div_ceil(part_len))
 }
 
 /// Random inputs for pictures of given classes and strengths.

@@ -15,12 +15,17 @@ use driftlet_checkpoint::{Architecture, Checkpoint};
 
 use crate::config::{Config, Precision};
 use crate::dataset::{self, Dataset, Samples};
-use crate::run::run as run_task;
+use crate::run::{Task, run as run_task};
 use crate::{TrainError, TrainOptions};
 use labelled::Labelled;
 
 /// Trains what the configuration's preset is.
-pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: &B::Device) -> Result<(), TrainError> {
+pub fn run<B: AutodiffBackend>(
+    config: &Config,
+    options: &TrainOptions,
+    devices: &[B::Device],
+) -> Result<(), TrainError> {
+    let device = &devices[0];
     let error = |problem: String| TrainError::Config { file: options.config.display().to_string(), problem };
     if config.precision == Precision::Bf16 && !B::supports_dtype(device, DType::BF16) {
         return Err(error(format!("precision: {} has no bf16; leave it at f32", B::name(device))));
@@ -33,6 +38,9 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
             Architecture::preset(name).ok_or_else(|| error(known()))?
         }
     };
+    if devices.len() > 1 && architecture.interface().is_none() {
+        return Err(error("devices: only generators train on several; leave it at 1".into()));
+    }
     let missing = |section: &str| error(format!("section [{section}] is missing; this network and data need it"));
     match (&architecture, config.data.toy()) {
         (Architecture::Mlp(net), Some(distribution)) => {
@@ -64,8 +72,13 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
     let names = names.as_slice();
     if let Some(interface) = architecture.interface() {
         let drift = config.drift.clone().ok_or_else(|| missing("drift"))?;
-        let mut task = generator::Generator::<B>::new(architecture, interface, config, drift, &data, device)?;
-        return run_task(&mut task, config, names, options, device);
+        let mut tasks = generator::Generator::<B>::on_each(&architecture, &interface, config, &drift, &data, devices)?;
+        let parts = tasks[0].parts();
+        if devices.len() > parts {
+            let text = format!("{} share the {parts} parts of a step; set drift.accumulate to as many", devices.len());
+            return Err(error(format!("devices: {text}")));
+        }
+        return run_task(&mut tasks, config, names, options, devices);
     }
     let patch = match &architecture {
         Architecture::Encoder(net) => Some(net.patch()),
@@ -77,14 +90,14 @@ pub fn run<B: AutodiffBackend>(config: &Config, options: &TrainOptions, device: 
         (architecture, Some(patch)) => {
             let settings = config.encoder.clone().ok_or_else(|| missing("encoder"))?;
             let data = labelled(&data, settings.batch, settings.augment);
-            let mut task = encoder::Encoder { architecture, patch, settings, steps: config.steps, data };
-            run_task::<B, _>(&mut task, config, names, options, device)
+            let task = encoder::Encoder { architecture, patch, settings, steps: config.steps, data };
+            run_task::<B, _>(&mut [task], config, names, options, devices)
         }
         (Architecture::Classifier(net), None) => {
             let settings = config.classifier.clone().ok_or_else(|| missing("classifier"))?;
             let data = labelled(&data, settings.batch, settings.augment);
-            let mut task = classifier::Classifier { net, data };
-            run_task::<B, _>(&mut task, config, names, options, device)
+            let task = classifier::Classifier { net, data };
+            run_task::<B, _>(&mut [task], config, names, options, devices)
         }
         (Architecture::ConvNextV2(_), None) => {
             Err(error("preset: ConvNeXt-V2 is not trained here; import its weights with `driftlet import`".into()))

@@ -45,7 +45,7 @@ pub fn run<B: AutodiffBackend>(
         let out = options.out.join(start.name());
         let resume = options.resume && out.join("state.safetensors").exists();
         let options = TrainOptions { out: out.clone(), resume, ..options.clone() };
-        let mut toy = Toy {
+        let toy = Toy {
             net: net.clone(),
             settings: settings.clone(),
             field: config.field.clone(),
@@ -54,7 +54,7 @@ pub fn run<B: AutodiffBackend>(
             seed: config.seed,
             device: device.clone(),
         };
-        run_task::<B, _>(&mut toy, config, &[], &options, device)?;
+        run_task::<B, _>(&mut [toy], config, &[], &options, std::slice::from_ref(device))?;
         evolutions.push(animation::Evolution::read(start.name(), &out.join("log.jsonl"))?);
     }
     let real: Vec<[f32; 2]> = real(distribution, config.seed, 0, 4 * SHOWN);
