@@ -185,6 +185,44 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// An upper bound of the steps of one pass, up to a small constant factor: products, taps of filters, numbers read and
+    /// written. It is known before anything runs. An application that runs files of strangers compares it, and
+    /// [`Model::arena_len`], with what it allows; `docs/security.md` says more.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let file = std::fs::read("model.drift")?;
+    /// let model = driftlet_runtime::Model::parse(&file)?;
+    /// if model.work() > 1 << 32 || model.arena_len() > 64 << 20 {
+    ///     return Err("the model asks for more than this app gives".into());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn work(&self) -> u64 {
+        (0..self.op_count()).fold(0, |sum: u64, index| sum.saturating_add(self.op_work(&self.op(index))))
+    }
+
+    fn op_work(&self, op: &OpRecord) -> u64 {
+        let value = |index: u32| if index == NONE { 0 } else { self.value(index).elements() as u64 };
+        let tensor = |index: u32| if index == NONE { 0 } else { self.tensor(index).elements() };
+        let positions = |value: &ValueRecord| u64::from(value.shape[0]) * u64::from(value.shape[1]);
+        let output = self.value(op.output);
+        let products = match op.kind {
+            OpKind::Linear => tensor(op.weight) * positions(&self.value(op.inputs[0])),
+            // Every tap is looked at for every output, whether or not it has an input.
+            OpKind::Conv2d => tensor(op.weight) * positions(&output),
+            OpKind::Attention => {
+                // Kernels fill up the last of their blocks.
+                let tokens = positions(&output).next_multiple_of(8);
+                (2 * tokens * tokens).saturating_mul(output.shape[2].into())
+            }
+            _ => 0,
+        };
+        let values = op.inputs.into_iter().chain([op.output, op.scratch]).map(value).sum::<u64>();
+        let tensors = [op.weight, op.bias, op.rescale, op.shared].into_iter().map(tensor).sum::<u64>();
+        products.saturating_add(values + tensors)
+    }
+
     /// The value that a source operator writes.
     pub(crate) fn source(&self, kind: OpKind) -> Option<ValueRecord> {
         (0..self.op_count()).map(|i| self.op(i)).find(|op| op.kind == kind).map(|op| self.value(op.output))

@@ -3,7 +3,7 @@
 use super::{Context, Field, Proof, ensure, is_shift, positions};
 use crate::format::{ConvMode, DType, Function, NONE, Precision, ValueRecord};
 
-/// Largest sum of products: with a bias up to `2^30` it fits 32 bits.
+/// Largest sum of products, and what no bias reaches: together they stay below `2^31`.
 const MAX_SUM: u64 = 1 << 30;
 const MAX_BIAS: u32 = 1 << 30;
 const FIELDS: [Field; 4] = [Field::Function, Field::Weight, Field::Bias, Field::Rescale];
@@ -81,7 +81,7 @@ fn accumulation(c: &Context, input: &ValueRecord, residual: Option<ValueRecord>,
     // Products of 8-bit weights and inputs of so many bits.
     ensure(terms <= MAX_SUM && terms << (7 + input.bits - 1) <= MAX_SUM, "sums are too long for 32 bits")?;
     let biases: &[i32] = c.model.tensor_data(c.op.bias);
-    ensure(biases.iter().all(|b| b.unsigned_abs() <= MAX_BIAS), "a bias is larger than 2^30")?;
+    ensure(biases.iter().all(|b| b.unsigned_abs() < MAX_BIAS), "a bias is not below 2^30")?;
     let scales = c.model.tensor_data::<i32>(c.op.rescale).chunks_exact(fields as usize);
     let sound = |s: &[i32]| s[0] >= 0 && is_shift(s[1]) && s.get(2).is_none_or(|&r| r >= 0);
     ensure(scales.clone().all(sound), "a multiplier is negative or a shift is not in 1..=62")

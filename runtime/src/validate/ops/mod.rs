@@ -103,8 +103,9 @@ fn op_is_sound(model: &Model, op: OpRecord, index: u32, next_tensor: &mut u32) -
 /// Each tensor whose numbers are proved belongs to one operator, in order: this bounds the work of the proof by the size
 /// of the file. A shared table comes with its first user.
 fn tensors_in_order(model: &Model, op: &OpRecord, next: &mut u32) -> Proof {
-    for tensor in [op.weight, op.bias, op.rescale, op.shared] {
-        if tensor == NONE || tensor == op.shared && tensor < *next {
+    let known = *next;
+    for (tensor, may_be_known) in [(op.weight, false), (op.bias, false), (op.rescale, false), (op.shared, true)] {
+        if tensor == NONE || may_be_known && tensor < known {
             continue;
         }
         ensure(tensor == *next && tensor < model.header.tensors.count, "tensors are not used in order")?;
