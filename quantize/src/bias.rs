@@ -3,8 +3,6 @@
 //! Rounded weights shift the mean of a layer's sums by their error times the mean of the input. The bias takes the shift
 //! back, so that only noise remains.
 
-use driftlet_runtime::format::ConvMode;
-
 use crate::graph::{Filter, Graph, Node, Op};
 
 /// What to add to each bias: `SUM (weight - stored weight) * mean input`. Weights `[outputs, kernel, kernel, inputs]`; taps
@@ -28,7 +26,7 @@ pub fn correction(graph: &Graph, node: &Node, filter: &Filter, stored: &[f64], m
     let terms = filter.terms();
     let weights = filter.inputs_last();
     let rows = weights.chunks_exact(terms).zip(stored.chunks_exact(terms));
-    let depthwise = matches!(&node.op, Op::Conv2d { window, .. } if window.mode == ConvMode::Depthwise);
+    let depthwise = node.op.depthwise();
     let shift = |(channel, (weights, stored)): (usize, (&[f32], &[f64]))| {
         let inputs = if depthwise { &means[input][channel..=channel] } else { &means[input] };
         let pairs = weights.iter().zip(stored).zip(inputs.iter().cycle());

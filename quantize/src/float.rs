@@ -2,6 +2,7 @@
 
 use driftlet_runtime::attention_scratch_len;
 use driftlet_runtime::format::{DType, Precision};
+use driftlet_runtime::panels::Panels;
 use half::f16;
 
 use crate::QuantizeError;
@@ -62,7 +63,11 @@ fn tensors<'g>(
                 let correction = correction(graph, node, filter, &halves, means);
                 bias.iter_mut().zip(correction).for_each(|(b, c)| *b += c as f32);
             }
-            Tensors { weight: Some(weights(precision, filter)?), bias: floats(&bias), ..Tensors::default() }
+            Tensors {
+                weight: Some(weights(precision, filter, node.op.depthwise())?),
+                bias: floats(&bias),
+                ..Tensors::default()
+            }
         }
         Op::Norm { epsilon, gain, shift, .. } => Tensors {
             weight: gain.as_deref().and_then(floats),
@@ -88,24 +93,26 @@ fn tensors<'g>(
     })
 }
 
-/// Weights with the output channel fastest, as float kernels read them, made when they are written.
-fn weights<'g>(precision: Precision, filter: &'g Filter<'g>) -> Result<Tensor<'g>, QuantizeError> {
+/// Weights in the order of the file, made when they are written.
+fn weights<'g>(precision: Precision, filter: &'g Filter<'g>, depthwise: bool) -> Result<Tensor<'g>, QuantizeError> {
     let dims = [filter.kernel, filter.kernel, filter.inputs, filter.outputs];
     if precision == Precision::F32 {
-        let make = || bytemuck::cast_slice(&outputs_last(filter)).to_vec();
+        let make = move || bytemuck::cast_slice(&in_order(filter, depthwise)).to_vec();
         return Ok(Tensor { dtype: DType::F32, dims, bytes: Bytes::Later(Box::new(make)) });
     }
     finite_halves(&filter.name, &filter.weight)?;
-    let make = || halves(&outputs_last(filter));
+    let make = move || halves(&in_order(filter, depthwise));
     Ok(Tensor { dtype: DType::F16, dims, bytes: Bytes::Later(Box::new(make)) })
 }
 
-fn outputs_last(filter: &Filter) -> Vec<f32> {
+/// Panels; of a depthwise filter, all outputs side by side.
+fn in_order(filter: &Filter, depthwise: bool) -> Vec<f32> {
     let (terms, weight) = (filter.terms(), filter.inputs_last());
+    let panels = Panels { outputs: filter.outputs, terms, group: 1 };
     let mut ordered = vec![0.0; weight.len()];
     for (o, row) in weight.chunks_exact(terms).enumerate() {
         for (term, &w) in row.iter().enumerate() {
-            ordered[term * filter.outputs + o] = w;
+            ordered[if depthwise { term * filter.outputs + o } else { panels.at(o, term) }] = w;
         }
     }
     ordered

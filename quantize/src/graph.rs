@@ -121,6 +121,11 @@ pub enum Op<'a> {
 }
 
 impl Op<'_> {
+    /// Whether it is a convolution in which every output channel reads one input channel.
+    pub fn depthwise(&self) -> bool {
+        matches!(self, Self::Conv2d { window, .. } if window.mode == ConvMode::Depthwise)
+    }
+
     /// The name of its weights; empty where it has none of a name.
     pub fn name(&self) -> &str {
         match self {

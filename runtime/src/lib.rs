@@ -30,6 +30,7 @@ pub mod format;
 mod kernels;
 mod model;
 pub mod noise;
+pub mod panels;
 mod pixels;
 mod sampler;
 mod start;

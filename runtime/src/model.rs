@@ -167,14 +167,17 @@ impl<'a> Model<'a> {
     /// Multiply-accumulate operations of the operators that consist of them.
     fn macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
         match op.kind {
-            OpKind::Linear => {
-                self.tensor(op.weight).elements() * (output.elements() as u64) / u64::from(self.out_channels(op))
-            }
+            OpKind::Linear => u64::from(self.value(op.inputs[0]).shape[2]) * output.elements() as u64,
             OpKind::Conv2d => {
                 // A transposed convolution spreads its input instead of gathering its output.
                 let transposed = ConvMode::from_code(op.mode) == Some(ConvMode::Transposed);
                 let map = if transposed { self.value(op.inputs[0]) } else { *output };
-                self.tensor(op.weight).elements() * u64::from(map.shape[0]) * u64::from(map.shape[1])
+                let dims = self.tensor(op.weight).dims.map(u64::from);
+                let taps = if self.precision == Precision::Int8 { dims[1] * dims[2] } else { dims[0] * dims[1] };
+                let depthwise = ConvMode::from_code(op.mode) == Some(ConvMode::Depthwise);
+                // Without the zeros that fill groups up.
+                let depth = if depthwise { 1 } else { u64::from(self.value(op.inputs[0]).shape[2]) };
+                taps * depth * u64::from(self.out_channels(op)) * u64::from(map.shape[0]) * u64::from(map.shape[1])
             }
             // Scores and weighted sums.
             OpKind::Attention => {

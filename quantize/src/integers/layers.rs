@@ -1,6 +1,7 @@
 //! Linear layers and convolutions in integers.
 
 use driftlet_runtime::format::DType;
+use driftlet_runtime::panels::{Panels, QUAD};
 
 use super::fixed::{fixed_point, positive};
 use crate::QuantizeError;
@@ -41,14 +42,20 @@ pub fn layer<'g>(
         factors.extend([multiplier, shift]);
         factors.extend(residual.map(|_| of_residual));
     }
-    let dims = [filter.outputs, filter.kernel, filter.kernel, filter.inputs];
+    let depthwise = node.op.depthwise();
+    let inputs = if depthwise { filter.inputs } else { filter.inputs.next_multiple_of(QUAD) };
+    let dims = [filter.outputs, filter.kernel, filter.kernel, inputs];
     let fields = factors.len() / filter.outputs;
     Ok(Tensors {
         // Made again when they are written: those of all layers may not fit in memory.
         weight: Some(Tensor {
             dtype: DType::I8,
             dims,
-            bytes: Bytes::Later(Box::new(move || bytemuck::cast_slice(&quantized(filter, &scales)).to_vec())),
+            bytes: Bytes::Later(Box::new(move || {
+                let weights = quantized(filter, &scales);
+                let stored = if depthwise { weights } else { in_panels(filter, &weights) };
+                bytemuck::cast_slice(&stored).to_vec()
+            })),
         }),
         bias: Some(tensor(DType::I32, [1, 1, 1, filter.outputs], &biases)),
         rescale: Some(tensor(DType::I32, [1, 1, filter.outputs, fields], &factors)),
@@ -71,6 +78,22 @@ fn quantized(filter: &Filter, scales: &[f64]) -> Vec<i8> {
     let weights = filter.inputs_last();
     let rows = weights.chunks_exact(filter.terms()).zip(scales);
     rows.flat_map(|(row, scale)| row.iter().map(move |&w| (f64::from(w) / scale).round() as i8)).collect()
+}
+
+/// Weights `[outputs, kernel, kernel, inputs]` in the order of the file.
+fn in_panels(filter: &Filter, weights: &[i8]) -> Vec<i8> {
+    let (taps, inputs) = (filter.kernel * filter.kernel, filter.inputs.next_multiple_of(QUAD));
+    let panels = Panels { outputs: filter.outputs, terms: taps * inputs, group: QUAD };
+    let mut stored = vec![0; panels.outputs * panels.terms];
+    for (o, row) in weights.chunks_exact(filter.terms()).enumerate() {
+        for (tap, weights) in row.chunks_exact(filter.inputs).enumerate() {
+            for (quad, weights) in weights.chunks(QUAD).enumerate() {
+                let at = panels.at(o, tap * inputs + quad * QUAD);
+                stored[at..at + weights.len()].copy_from_slice(weights);
+            }
+        }
+    }
+    stored
 }
 
 fn too_extreme(filter: &Filter) -> QuantizeError {

@@ -1,6 +1,7 @@
 //! The portable kernels: the reference that every other kernel has to equal.
 
 use crate::format::Precision;
+use crate::panels::Panels;
 
 #[cfg(feature = "float")]
 pub mod float;
@@ -54,6 +55,12 @@ impl Geometry {
     /// Input channels that a filter reads.
     pub fn filter_depth(&self) -> usize {
         if self.depthwise { 1 } else { self.in_channels }
+    }
+
+    /// Order of the weights of a filter that is not depthwise, with groups of so many terms.
+    pub fn panels(&self, group: usize) -> Panels {
+        let terms = self.kernel_height * self.kernel_width * self.in_channels.next_multiple_of(group);
+        Panels { outputs: self.out_channels, terms, group }
     }
 
     fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {

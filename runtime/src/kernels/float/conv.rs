@@ -2,14 +2,15 @@
 
 use super::Weight;
 use crate::kernels::Geometry;
+use crate::panels::PANEL;
 
 /// Output positions and channels computed together: 4 x 8 sums fit the registers of every SIMD instruction set.
 const POSITIONS: usize = 4;
 const CHANNELS: usize = 8;
 type Tile = [[f32; CHANNELS]; POSITIONS];
 
-/// Weights `[kernel height, kernel width, in, out]`, or `[kernel height, kernel width, 1, out]` of a depthwise
-/// convolution, and bias `[out]`.
+/// Weights in [`Panels`](crate::panels::Panels), or `[kernel height, kernel width, 1, out]` of a depthwise convolution, and
+/// bias `[out]`.
 pub struct Weights<'a, W> {
     pub weight: &'a [W],
     pub bias: &'a [f32],
@@ -33,7 +34,8 @@ pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residu
             let columns = Columns { first, step, count: POSITIONS.min((g.out_width - first).div_ceil(step)) };
             for oc in (0..g.out_channels).step_by(CHANNELS) {
                 let channels = CHANNELS.min(g.out_channels - oc);
-                let tile = tile(g, x, w, oy, columns, oc..oc + channels);
+                let filters = filters(g, w.weight, oc);
+                let tile = tile(g, x, w.bias, &filters, oy, columns, oc..oc + channels);
                 for (p, sums) in tile.iter().take(columns.count).enumerate() {
                     let at = (oy * g.out_width + columns.at(p)) * g.out_channels + oc;
                     for (i, &sum) in sums[..channels].iter().enumerate() {
@@ -64,20 +66,41 @@ impl Columns {
     }
 }
 
+/// Weights of outputs side by side.
+struct Filters<'a, W> {
+    /// Rows of as many weights as are stored side by side, one for each term.
+    weight: &'a [W],
+    width: usize,
+    /// Where in each row the outputs' weights begin.
+    lane: usize,
+}
+
+/// The weights of the outputs from `oc` on. A tile never straddles panels: they are a multiple of its width.
+fn filters<'a, W>(g: &Geometry, weight: &'a [W], oc: usize) -> Filters<'a, W> {
+    if g.depthwise {
+        return Filters { weight, width: g.out_channels, lane: oc };
+    }
+    let panels = g.panels(1);
+    let panel = oc / PANEL;
+    let width = panels.width(panel);
+    Filters { weight: &weight[panels.start(panel)..][..width * panels.terms], width, lane: oc % PANEL }
+}
+
 fn tile<W: Weight>(
     g: &Geometry,
     x: &[f32],
-    w: &Weights<W>,
+    bias: &[f32],
+    w: &Filters<W>,
     oy: usize,
     columns: Columns,
     oc: core::ops::Range<usize>,
 ) -> Tile {
     let mut tile = [[0.0; CHANNELS]; POSITIONS];
     for sums in &mut tile {
-        sums[..oc.len()].copy_from_slice(&w.bias[oc.clone()]);
+        sums[..oc.len()].copy_from_slice(&bias[oc.clone()]);
     }
     let full = columns.count == POSITIONS && oc.len() == CHANNELS && !g.depthwise;
-    let mut taps = w.weight.chunks_exact(g.filter_depth() * g.out_channels);
+    let mut taps = w.weight.chunks_exact(g.filter_depth() * w.width);
     for ky in 0..g.kernel_height {
         let row = g.input_row(oy, ky).map(|iy| &x[iy * g.in_width * g.in_channels..][..g.in_width * g.in_channels]);
         for kx in 0..g.kernel_width {
@@ -87,16 +110,14 @@ fn tile<W: Weight>(
                 *input = g.input_column(columns.at(p), kx).map(|ix| &row[ix * g.in_channels..][..g.in_channels]);
             }
             match inputs {
-                [Some(a), Some(b), Some(c), Some(d)] if full => {
-                    accumulate_tile(&mut tile, [a, b, c, d], tap, g, oc.start)
-                }
+                [Some(a), Some(b), Some(c), Some(d)] if full => accumulate_tile(&mut tile, [a, b, c, d], tap, w),
                 _ => {
                     for (sums, input) in tile.iter_mut().zip(inputs) {
                         let (sums, Some(input)) = (&mut sums[..oc.len()], input) else { continue };
                         if g.depthwise {
                             accumulate_channels(sums, &input[oc.clone()], &tap[oc.clone()]);
                         } else {
-                            accumulate_position(sums, input, tap, g, oc.start);
+                            accumulate_position(sums, input, tap, w);
                         }
                     }
                 }
@@ -106,10 +127,10 @@ fn tile<W: Weight>(
     tile
 }
 
-fn accumulate_tile<W: Weight>(tile: &mut Tile, inputs: [&[f32]; POSITIONS], tap: &[W], g: &Geometry, oc: usize) {
+fn accumulate_tile<W: Weight>(tile: &mut Tile, inputs: [&[f32]; POSITIONS], tap: &[W], w: &Filters<W>) {
     let [a, b, c, d] = inputs;
-    for (((weights, &a), &b), (&c, &d)) in tap.chunks_exact(g.out_channels).zip(a).zip(b).zip(c.iter().zip(d)) {
-        for (i, weight) in weights[oc..oc + CHANNELS].iter().enumerate() {
+    for (((weights, &a), &b), (&c, &d)) in tap.chunks_exact(w.width).zip(a).zip(b).zip(c.iter().zip(d)) {
+        for (i, weight) in weights[w.lane..w.lane + CHANNELS].iter().enumerate() {
             let weight = weight.to_f32();
             tile[0][i] += a * weight;
             tile[1][i] += b * weight;
@@ -119,9 +140,9 @@ fn accumulate_tile<W: Weight>(tile: &mut Tile, inputs: [&[f32]; POSITIONS], tap:
     }
 }
 
-fn accumulate_position<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W], g: &Geometry, oc: usize) {
-    for (weights, &x) in tap.chunks_exact(g.out_channels).zip(input) {
-        for (sum, weight) in sums.iter_mut().zip(&weights[oc..]) {
+fn accumulate_position<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W], w: &Filters<W>) {
+    for (weights, &x) in tap.chunks_exact(w.width).zip(input) {
+        for (sum, weight) in sums.iter_mut().zip(&weights[w.lane..]) {
             *sum += x * weight.to_f32();
         }
     }
@@ -167,6 +188,11 @@ mod tests {
         }
     }
 
+    /// Where a file holds the weight of an output and a term.
+    fn stored_at(g: &Geometry, output: usize, term: usize) -> usize {
+        if g.depthwise { term * g.out_channels + output } else { g.panels(1).at(output, term) }
+    }
+
     /// In double precision, and transposed by scattering what the kernel gathers.
     fn model(g: &Geometry, x: &[f32], w: &Weights<f32>) -> Vec<f64> {
         let mut out: Vec<f64> =
@@ -197,7 +223,7 @@ mod tests {
                 for o in 0..g.out_channels {
                     for i in 0..depth {
                         let x = x[of + if g.depthwise { o } else { i }];
-                        out[to + o] += f64::from(x) * f64::from(w.weight[(t * depth + i) * g.out_channels + o]);
+                        out[to + o] += f64::from(x) * f64::from(w.weight[stored_at(g, o, t * depth + i)]);
                     }
                 }
             }
@@ -213,7 +239,7 @@ mod tests {
                 ([1, 1], [3, 3], 1),
                 ([5, 7], [8, 8], 2),
                 ([4, 9], [11, 11], 1),
-                ([6, 10], [4, 13], 2),
+                ([6, 10], [4, 37], 2),
                 ([3, 3], [16, 9], 3),
             ] {
                 if kind == "depthwise" && channels[0] != channels[1] {

@@ -2,6 +2,7 @@
 
 use super::fixed::{Int, round_shift};
 use crate::kernels::Geometry;
+use crate::panels::{PANEL, QUAD};
 
 /// Fixed-point scales of one output channel.
 #[derive(Clone, Copy, Debug)]
@@ -54,81 +55,132 @@ pub struct Epilogue<'a> {
     pub bits: u8,
 }
 
-/// Weights of a convolution: `[out, kernel height, kernel width, in]` (depthwise `[channels, kernel height, kernel width,
-/// 1]`), bias with the input's zero point folded in, and `[out, 2]` scales (multiplier, shift), or `[out, 3]` with a
-/// residual (its factor).
+/// Weights of a convolution in [`Panels`](crate::panels::Panels) (depthwise `[channels, kernel height, kernel width, 1]`), bias with the input's zero
+/// point folded in, and `[out, 2]` scales (multiplier, shift), or `[out, 3]` with a residual (its factor).
 pub struct Weights<'a> {
     pub weight: &'a [i8],
     pub bias: &'a [i32],
     pub rescale: &'a [i32],
 }
 
+/// Outputs that are summed side by side: few enough for the registers of a small processor.
+const LANES: usize = 4;
+
 /// Convolution (plain, depthwise or transposed) or linear layer. A tap without an input reads `in_zero`, so that the
 /// folded bias holds at the borders too.
 pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
-    let fields = if matches!(epilogue.residual, Residual::None) { 2 } else { 3 };
-    let limit = 1i64 << (epilogue.bits - 1);
-    let filter_len = g.kernel_height * g.kernel_width * g.filter_depth();
     let mut positions = out.chunks_exact_mut(g.out_channels).enumerate();
     for oy in 0..g.out_height {
         for ox in 0..g.out_width {
             let Some((position, out)) = positions.next() else { return };
-            let channels = out.iter_mut().zip(w.weight.chunks_exact(filter_len)).zip(w.bias);
-            for (o, (((out, filter), &bias), scale)) in channels.zip(w.rescale.chunks_exact(fields)).enumerate() {
-                let sum = if g.depthwise {
-                    depthwise_sum(g, x, in_zero, filter, [oy, ox, o])
-                } else {
-                    filter_sum(g, x, in_zero, filter, oy, ox)
-                };
-                let rescale = Rescale {
-                    multiplier: scale[0],
-                    shift: scale[1] as u32,
-                    residual: scale.get(2).copied().unwrap_or(0),
-                };
-                let residual = epilogue.residual.at(position * g.out_channels + o, *out);
-                let mut y = rescale.apply(bias.wrapping_add(sum), residual);
-                if epilogue.relu {
-                    y = y.max(0);
+            let first = position * g.out_channels;
+            if g.depthwise {
+                let filter_len = g.kernel_height * g.kernel_width;
+                for (o, (filter, place)) in w.weight.chunks_exact(filter_len).zip(out).enumerate() {
+                    let sum = depthwise_sum(g, x, in_zero, filter, [oy, ox, o]);
+                    *place = epilogue.finish(w, o, sum, first, *place);
                 }
-                *out = O::saturate((y + i64::from(epilogue.zero_point)).clamp(-limit, limit - 1));
+                continue;
+            }
+            let panels = g.panels(QUAD);
+            for (panel, out) in out.chunks_mut(PANEL).enumerate() {
+                let weight = &w.weight[panels.start(panel)..][..out.len() * panels.terms];
+                let (mut lane, width) = (0, out.len());
+                while lane < width {
+                    let o = panel * PANEL + lane;
+                    if width - lane < LANES {
+                        let [sum] = lane_sums(g, x, in_zero, weight, [width, lane], [oy, ox]);
+                        out[lane] = epilogue.finish(w, o, sum, first, out[lane]);
+                        lane += 1;
+                        continue;
+                    }
+                    let sums: [i32; LANES] = lane_sums(g, x, in_zero, weight, [width, lane], [oy, ox]);
+                    for (i, (sum, place)) in sums.into_iter().zip(&mut out[lane..]).enumerate() {
+                        *place = epilogue.finish(w, o + i, sum, first, *place);
+                    }
+                    lane += LANES;
+                }
             }
         }
     }
 }
 
-/// Sum of products of one filter at one output position, wrapping; the parse admits only filters that cannot wrap.
-/// Inlined, so that what depends on the shape and the position alone is not computed for every filter.
-#[inline(always)]
-fn filter_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], oy: usize, ox: usize) -> i32 {
-    let mut sum = 0i32;
-    let row_len = g.kernel_width * g.in_channels;
-    let whole_row = !g.transposed
-        && g.upsample == 1
-        && g.input_column(ox, 0).is_some()
-        && g.input_column(ox, g.kernel_width - 1).is_some();
-    for (ky, taps) in filter.chunks_exact(row_len).enumerate() {
-        let Some(iy) = g.input_row(oy, ky) else {
-            sum = sum.wrapping_add(padding(in_zero, taps));
-            continue;
-        };
-        let row = &x[iy * g.in_width * g.in_channels..][..g.in_width * g.in_channels];
-        if whole_row {
-            // All taps of the line lie side by side in memory.
-            let first = (ox * g.stride - g.padding) * g.in_channels;
-            sum = sum.wrapping_add(dot(&row[first..first + row_len], taps));
-            continue;
+impl Epilogue<'_> {
+    /// From a sum of products to the number that is stored for output `o` of the position whose numbers begin at `first`;
+    /// `place` is where it goes.
+    pub fn finish<O: Int>(&self, w: &Weights, o: usize, sum: i32, first: usize, place: O) -> O {
+        let fields = if matches!(self.residual, Residual::None) { 2 } else { 3 };
+        let scale = &w.rescale[o * fields..][..fields];
+        let rescale =
+            Rescale { multiplier: scale[0], shift: scale[1] as u32, residual: scale.get(2).copied().unwrap_or(0) };
+        let mut y = rescale.apply(w.bias[o].wrapping_add(sum), self.residual.at(first + o, place));
+        if self.relu {
+            y = y.max(0);
         }
-        for (kx, tap) in taps.chunks_exact(g.in_channels).enumerate() {
-            sum = sum.wrapping_add(match g.input_column(ox, kx) {
-                Some(ix) => dot(&row[ix * g.in_channels..][..g.in_channels], tap),
-                None => padding(in_zero, tap),
-            });
-        }
+        let limit = 1i64 << (self.bits - 1);
+        O::saturate((y + i64::from(self.zero_point)).clamp(-limit, limit - 1))
     }
-    sum
 }
 
-/// The same for a filter that reads only channel `c`.
+/// Sums of products of `L` neighbouring outputs of a panel at one output position, wrapping; the parse admits only filters
+/// that cannot wrap.
+#[inline(always)]
+fn lane_sums<I: Int, const L: usize>(
+    g: &Geometry,
+    x: &[I],
+    in_zero: I,
+    panel: &[i8],
+    [width, lane]: [usize; 2],
+    [oy, ox]: [usize; 2],
+) -> [i32; L] {
+    let mut sums = [0; L];
+    let mut taps = panel.chunks_exact(g.in_channels.next_multiple_of(QUAD) * width);
+    for ky in 0..g.kernel_height {
+        let row = g.input_row(oy, ky).map(|iy| &x[iy * g.in_width * g.in_channels..][..g.in_width * g.in_channels]);
+        for kx in 0..g.kernel_width {
+            let Some(tap) = taps.next() else { return sums };
+            let quads = tap.chunks_exact(QUAD * width).map(|group| &group[lane * QUAD..][..L * QUAD]);
+            match (row, g.input_column(ox, kx)) {
+                (Some(row), Some(ix)) => {
+                    let pixel = &row[ix * g.in_channels..][..g.in_channels];
+                    for (weights, x) in quads.zip(pixel.chunks(QUAD)) {
+                        accumulate(&mut sums, weights, x);
+                    }
+                }
+                _ if in_zero.into() != 0 => {
+                    let mut left = g.in_channels;
+                    for weights in quads {
+                        let channels = left.min(QUAD);
+                        accumulate(&mut sums, weights, &[in_zero; QUAD][..channels]);
+                        left -= channels;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    sums
+}
+
+/// Adds the products of up to four inputs, each with its weight of every lane.
+#[inline(always)]
+fn accumulate<I: Int, const L: usize>(sums: &mut [i32; L], weights: &[i8], x: &[I]) {
+    if let &[a, b, c, d] = x {
+        let [a, b, c, d]: [i32; QUAD] = [a.into(), b.into(), c.into(), d.into()];
+        for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(QUAD)) {
+            let products = a * i32::from(w[0]) + b * i32::from(w[1]) + c * i32::from(w[2]) + d * i32::from(w[3]);
+            *sum = sum.wrapping_add(products);
+        }
+        return;
+    }
+    for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(QUAD)) {
+        for (&x, &w) in x.iter().zip(w) {
+            *sum = sum.wrapping_add(x.into() * i32::from(w));
+        }
+    }
+}
+
+/// Sum of products of a filter that reads only channel `c`.
 fn depthwise_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], [oy, ox, c]: [usize; 3]) -> i32 {
     let mut sum = 0i32;
     for (ky, taps) in filter.chunks_exact(g.kernel_width).enumerate() {
@@ -142,18 +194,6 @@ fn depthwise_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], [oy, 
         }
     }
     sum
-}
-
-fn dot<I: Int>(x: &[I], w: &[i8]) -> i32 {
-    x.iter().zip(w).fold(0i32, |sum, (&x, &w)| sum.wrapping_add(x.into() * i32::from(w)))
-}
-
-fn padding<I: Int>(zero: I, w: &[i8]) -> i32 {
-    let zero: i32 = zero.into();
-    if zero == 0 {
-        return 0;
-    }
-    w.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w) * zero))
 }
 
 #[cfg(test)]
@@ -197,7 +237,7 @@ mod tests {
                 continue;
             }
             let in_channels = random.size(1, 5);
-            let out_channels = if depthwise { in_channels } else { random.size(1, 5) };
+            let out_channels = if depthwise { in_channels } else { random.size(1, 40) };
             return Geometry {
                 in_height,
                 in_width,
@@ -248,6 +288,19 @@ mod tests {
             }
         }
         sums
+    }
+
+    /// Weights `[out, kernel height, kernel width, in]` as a file holds them.
+    fn in_panels(g: &Geometry, weight: &[i8]) -> Vec<i8> {
+        let panels = g.panels(QUAD);
+        let padded = g.in_channels.next_multiple_of(QUAD);
+        let mut stored = vec![0; panels.outputs * panels.terms];
+        for (i, &w) in weight.iter().enumerate() {
+            let (tap, channel) = (i / g.in_channels, i % g.in_channels);
+            let taps = g.kernel_height * g.kernel_width;
+            stored[panels.at(tap / taps, tap % taps * padded + channel)] = w;
+        }
+        stored
     }
 
     /// Equality with the definition for random shapes, for every form and residual, of one pair of types.
@@ -305,7 +358,8 @@ mod tests {
             let epilogue = Epilogue { residual, relu, zero_point, bits: out_bits };
             let mut out: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
             let inputs: Vec<I> = x.iter().map(|&v| I::saturate(v.into())).collect();
-            let weights = Weights { weight: &weight, bias: &folded, rescale: &rescale };
+            let stored = if g.depthwise { weight.clone() } else { in_panels(&g, &weight) };
+            let weights = Weights { weight: &stored, bias: &folded, rescale: &rescale };
             conv(&g, &inputs, I::saturate(zero.into()), &weights, &epilogue, &mut out);
 
             let scales: Vec<_> = rescale.chunks_exact(if form == 0 { 2 } else { 3 }).collect();

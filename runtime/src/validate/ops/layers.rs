@@ -2,6 +2,7 @@
 
 use super::{Context, Field, Proof, ensure, is_shift, positions};
 use crate::format::{ConvMode, DType, Function, NONE, Precision, ValueRecord};
+use crate::panels::QUAD;
 
 /// Largest sum of products, and what no bias reaches: together they stay below `2^31`.
 const MAX_SUM: u64 = 1 << 30;
@@ -12,7 +13,7 @@ pub fn linear(c: &Context) -> Proof {
     let ([input], [residual]) = c.operands_and::<1, 1>(&FIELDS)?;
     let dims = c.any_tensor(c.op.weight)?.dims;
     let outputs = if c.integer() {
-        ensure(dims[1..] == [1, 1, input.shape[2]], "weight shape does not fit the input")?;
+        ensure(dims[1..] == [1, 1, stored_inputs(c, input.shape[2])], "weight shape does not fit the input")?;
         dims[0]
     } else {
         ensure(dims[..3] == [1, 1, input.shape[2]], "weight shape does not fit the input")?;
@@ -31,9 +32,11 @@ pub fn conv(c: &Context) -> Proof {
     let [kernel_height, kernel_width, ins, outs] =
         if c.integer() { [dims[1], dims[2], dims[3], dims[0]] } else { dims };
     let (in_channels, out_channels) = (input.shape[2], c.output.shape[2]);
+    // Zeros that fill a group up are no terms.
+    let depth = u64::from(if mode == ConvMode::Depthwise { 1 } else { in_channels });
     let channels_fit = match mode {
         ConvMode::Depthwise => ins == 1 && outs == in_channels && in_channels == out_channels,
-        ConvMode::Dense | ConvMode::Transposed => ins == in_channels && outs == out_channels,
+        ConvMode::Dense | ConvMode::Transposed => ins == stored_inputs(c, in_channels) && outs == out_channels,
     };
     ensure(channels_fit, "weight shape does not fit input and output")?;
     let stride = u64::from(c.op.stride);
@@ -55,7 +58,13 @@ pub fn conv(c: &Context) -> Proof {
         };
         ensure(u64::from(c.output.shape[axis]) == expected, "output size does not fit")?;
     }
-    accumulation(c, &input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * u64::from(ins))
+    accumulation(c, &input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * depth)
+}
+
+/// Input channels of a stored filter: those of int8 models are filled up to whole groups.
+fn stored_inputs(c: &Context, channels: u32) -> u32 {
+    // A value has fewer than 2^31 channels.
+    if c.integer() { channels.next_multiple_of(QUAD as u32) } else { channels }
 }
 
 /// What linear layers and convolutions share: types, bias, residual, fixed-point scales and the accumulator's width.
