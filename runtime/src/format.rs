@@ -252,7 +252,8 @@ pub enum ConvMode {
 }
 
 impl ConvMode {
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
+    /// The mode with a code.
+    pub fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => ConvMode::Dense,
             1 => ConvMode::Depthwise,
@@ -275,7 +276,8 @@ pub enum NormMode {
 }
 
 impl NormMode {
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
+    /// The mode with a code.
+    pub fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => NormMode::Rms,
             1 => NormMode::Layer,
@@ -296,7 +298,8 @@ pub enum ConcatMode {
 }
 
 impl ConcatMode {
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
+    /// The mode with a code.
+    pub fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => ConcatMode::Positions,
             1 => ConcatMode::Channels,
@@ -316,7 +319,8 @@ pub enum ResizeMode {
 }
 
 impl ResizeMode {
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
+    /// The mode with a code.
+    pub fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => ResizeMode::Nearest,
             1 => ResizeMode::Bilinear,

@@ -3,16 +3,13 @@
 use core::fmt;
 use core::ops::ControlFlow;
 
-use crate::execute::{Inputs, Step, run};
+use crate::execute::{Inputs, Step, View, run, view};
 use crate::format::{NONE, OpKind};
 use crate::model::{Class, Guidance, Model};
 use crate::start::Start;
 
 #[cfg(feature = "float")]
-use crate::{
-    execute::{View, view},
-    format::Function,
-};
+use crate::format::Function;
 
 /// Alignment that the arena's values rely on.
 const ARENA_ALIGN: usize = 16;
@@ -167,6 +164,12 @@ impl<'a> Sampler<'a> {
             let [red, green, blue] = pixel.map(u32::from);
             ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
         })
+    }
+
+    /// The raw result of the last pass as it is stored, before `tanh` and rounding: integers of an integer model;
+    /// [`Model::output_shape`], row-major.
+    pub fn raw(&self) -> View<'_> {
+        view(self.arena, &self.model.value(self.model.header.output))
     }
 
     /// The raw result of the last pass: the picture before it was rounded to pixels, in `[-1, 1]`, or a latent;

@@ -1,0 +1,77 @@
+//! The int8 files whose hashes are committed, in two sets: small networks that run often, and larger ones that run a few times.
+
+use std::boxed::Box;
+use std::format;
+use std::io::Cursor;
+use std::string::String;
+use std::vec::Vec;
+
+use aligned_vec::AVec;
+use driftlet_quantize::{Activations, Description, Options, Precision, quantize_graph};
+use driftlet_runtime::format::ALIGN;
+
+use crate::PICTURES;
+use crate::networks::{architectures, golden, graphs, shipped};
+
+/// Why a file cannot be made.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Passes of a model that people use: each way of starting once.
+const PICTURES_OF_MODELS: u32 = 4;
+
+/// Calibration pictures of small networks: few enough that numbers saturate later.
+const CALIBRATION: u32 = 16;
+
+/// A `.drift` file.
+pub struct File {
+    /// `networks` or `models`: the list that its hash stands in.
+    pub set: &'static str,
+    /// Its name there.
+    pub name: String,
+    /// How often it runs.
+    pub passes: u32,
+    /// Its content.
+    pub bytes: AVec<u8>,
+}
+
+/// Makes every file: each small network with 16- and with 8-bit activations (a name that ends with `-8`), golden generators
+/// and shipped models with 16.
+///
+/// # Errors
+/// If a golden or shipped network cannot be read, or the quantizer refuses one.
+pub fn files() -> Result<Vec<File>, Failure> {
+    let mut files = Vec::new();
+    for (activations, ending) in [(Activations::Sixteen, ""), (Activations::Eight, "-8")] {
+        let mut add = |name: &str, make: &dyn Fn(&Options) -> Result<Vec<u8>, Failure>| -> Result<(), Failure> {
+            let name = format!("{name}{ending}");
+            let options =
+                Options { activations, calibration_samples: Some(CALIBRATION), ..Options::new(&name, Precision::Int8) };
+            files.push(File { set: "networks", bytes: made(&name, make, &options)?, name, passes: PICTURES });
+            Ok(())
+        };
+        for network in graphs() {
+            add(network.name, &|options| {
+                let mut file = Cursor::new(Vec::new());
+                quantize_graph(&network.graph, &Description::default(), options, &mut file)?;
+                Ok(file.into_inner())
+            })?;
+        }
+        for (name, make) in architectures() {
+            add(name, &make)?;
+        }
+    }
+    for (name, make) in golden()?.into_iter().chain(shipped()?) {
+        let bytes = made(&name, &make, &Options::new(&name, Precision::Int8))?;
+        files.push(File { set: "models", bytes, name, passes: PICTURES_OF_MODELS });
+    }
+    Ok(files)
+}
+
+fn made(
+    name: &str,
+    make: &dyn Fn(&Options) -> Result<Vec<u8>, Failure>,
+    options: &Options,
+) -> Result<AVec<u8>, Failure> {
+    let bytes = make(options).map_err(|e| format!("{name}: {e}"))?;
+    Ok(AVec::from_slice(ALIGN as usize, &bytes))
+}

@@ -1,0 +1,44 @@
+//! This host makes the committed hashes, in the profile that the test runs in. `scripts/matrix` holds other targets to them.
+//!
+//! Where the arithmetic or the quantizer is meant to change, `DRIFTLET_ACCEPT=1 cargo test -p driftlet-matrix` writes new
+//! hashes; see `docs/bit-identity.md`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aligned_vec::AVec;
+use driftlet_matrix::{Failure, File, files, hash};
+use driftlet_runtime::Model;
+
+/// The line of a file in its list.
+fn line(file: &File) -> Result<String, Failure> {
+    let model = Model::parse(&file.bytes).map_err(|e| format!("{}: {e}", file.name))?;
+    let mut arena = AVec::<u8>::new(64);
+    arena.resize(model.arena_len(), 0);
+    let first = hash(&model, &mut arena, 0, file.passes)?;
+    let second = hash(&model, &mut arena, 0xa5, file.passes)?;
+    assert_eq!(first, second, "{} depends on what the arena held before", file.name);
+    Ok(format!("{first}  {}\n", file.name))
+}
+
+#[test]
+fn results_have_their_committed_hashes() -> Result<(), Failure> {
+    let mut lists = BTreeMap::new();
+    for file in files()? {
+        let list: &mut String = lists.entry(file.set).or_default();
+        list.push_str(&line(&file)?);
+    }
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/hashes");
+    for (set, list) in lists {
+        let path = directory.join(format!("{set}.txt"));
+        if std::env::var_os("DRIFTLET_ACCEPT").is_some() {
+            std::fs::create_dir_all(&directory)?;
+            std::fs::write(&path, &list)?;
+        }
+        let committed = std::fs::read_to_string(&path)?;
+        let differing: Vec<&str> = list.lines().filter(|line| !committed.lines().any(|l| l == *line)).collect();
+        assert!(differing.is_empty(), "not as committed in {set}.txt:\n{}", differing.join("\n"));
+        assert_eq!(list.lines().count(), committed.lines().count(), "{set}.txt has hashes of files that are no more");
+    }
+    Ok(())
+}
