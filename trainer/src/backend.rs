@@ -57,11 +57,11 @@ fn same<D: Clone + Default>(count: usize) -> Vec<D> {
 /// The default device, or the first of several that the machine has.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn several<B: Backend>(count: usize, device: impl Fn(usize) -> B::Device) -> Result<Vec<B::Device>, String> {
-    use burn::tensor::Device;
+    use burn::tensor::backend::DeviceOps;
     if count == 1 {
         return Ok(vec![B::Device::default()]);
     }
-    let there = B::device_count(device(0).to_id().type_id);
+    let there = B::device_count(device(0).id().type_id);
     if count > there {
         return Err(format!("has {there} devices, but `devices` asks for {count}; ask for fewer"));
     }
