@@ -36,14 +36,26 @@ fn integers<'g>(graph: &'g Graph<'g>, activations: Activations) -> Program<'g> {
     program
 }
 
-/// Plans a program and prints a row.
-fn check(name: &str, numbers: &str, program: &Program) {
+/// Plans a program, prints a row, and returns the bytes of the arena.
+fn check(name: &str, numbers: &str, program: &Program) -> usize {
     let lives = lives(program);
     let plan = plan(&lives.values, &lives.permitted);
     let apart = super::plan(&lives.values, &[]);
     let (ratio, op) = (plan.arena as f64 / plan.bound as f64, program.ops[plan.bound_op].kind.name());
     println!("| {name} | {numbers} | {} | {} | {ratio:.3} | {op} | {} |", plan.arena, plan.bound, apart.arena);
     assert!(ratio < 1.1, "{name} {numbers}: {} bytes, but {} may do", plan.arena, plan.bound);
+    plan.arena
+}
+
+/// Plans a network in every precision; returns the arenas of f32 and of int8 with 16-bit activations.
+fn check_all(name: &str, graph: &Graph) -> Result<[usize; 2], QuantizeError> {
+    let float = check(name, "f32, f16", &float::program(graph, Precision::F32, None)?);
+    if graph.nodes.iter().any(|node| matches!(node.op, Op::Input)) {
+        return Ok([float; 2]);
+    }
+    let sixteen = check(name, "int8", &integers(graph, Activations::Sixteen));
+    check(name, "int8, `--activations 8`", &integers(graph, Activations::Eight));
+    Ok([float, sixteen])
 }
 
 #[test]
@@ -60,12 +72,25 @@ fn presets_need_hardly_more_than_the_bound() -> Result<(), QuantizeError> {
             graph => graph?,
         };
         planned += 1;
-        check(name, "f32", &float::program(&graph, Precision::F32, None)?);
-        if !graph.nodes.iter().any(|node| matches!(node.op, Op::Input)) {
-            check(name, "int8, 16-bit activations", &integers(&graph, Activations::Sixteen));
-            check(name, "int8, 8-bit activations", &integers(&graph, Activations::Eight));
-        }
+        check_all(name, &graph)?;
     }
     assert!(planned >= 10, "only {planned} presets can be planned");
+    Ok(())
+}
+
+#[test]
+fn presets_with_a_decoder_hold_no_map_to_spare() -> Result<(), QuantizeError> {
+    let checkpoint = |name| Architecture::preset(name).map(zeros).ok_or(QuantizeError::Unsupported(name));
+    let decoder = checkpoint("sd-vae-decoder")?;
+    for name in ["b2-latent", "l2-latent"] {
+        let generator = checkpoint(name)?;
+        let (generator, decoder) = (generator.view(), decoder.view());
+        let graph = lower::lower_with_decoder(&generator, &decoder)?;
+        let [float, integer] = check_all(&format!("{name} + sd-vae-decoder"), &graph)?;
+        // Where the first block of full resolution halves its 256 channels: its normalized input, its shortcut, and the
+        // first convolution's result. The normalized map lies in its input's place, and so does the activated one.
+        let numbers = 256 * 256 * (256 + 128 + 128);
+        assert_eq!((float, integer), (4 * numbers, 2 * numbers));
+    }
     Ok(())
 }
