@@ -8,7 +8,7 @@ mod ops;
 pub use ops::guidance_shift;
 
 use crate::format::{
-    ALIGN, DType, HEADER_LEN, Header, MAGIC, MAX_RECORDS, NONE, OpRecord, Precision, Section, TensorRecord,
+    ALIGN, DType, HEADER_LEN, Header, MAGIC, MAX_RECORDS, NONE, OpKind, OpRecord, Precision, Section, TensorRecord,
     VERSION_MAJOR, ValueRecord, crc32,
 };
 use crate::model::{Model, ParseError};
@@ -184,9 +184,13 @@ fn takes_over(model: &Model, (result, new): (u32, &ValueRecord), (operand, old):
     op.output == result && readers == 1 && op.in_place_operands().iter().any(|&i| op.inputs[i] == operand)
 }
 
-/// The values that callers read exist, are written, and live to the end.
+/// The values that callers read exist, are written, and live to the end; and there are classes only for an operator that
+/// tells them apart.
 fn results(model: &Model) -> Result<(), ParseError> {
     let header = &model.header;
+    if header.classes > 0 && model.source(OpKind::ClassEmbedding).is_none() {
+        return Err(ParseError::Header("classes, but no class embedding"));
+    }
     let lives = |index: u32| {
         index < header.values.count && {
             let value = model.value(index);

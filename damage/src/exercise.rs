@@ -1,0 +1,87 @@
+//! What has to hold for every file that parses.
+
+use std::ops::ControlFlow;
+
+use aligned_vec::AVec;
+use driftlet_runtime::{GivenNoise, Guidance, Model, Network, Sampler, Start, Step, View};
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It did not parse.
+    Refused,
+    /// It parsed, but asks for more memory or work than allowed.
+    TooMuch,
+    /// It ran.
+    Ran,
+}
+
+/// Parses a file, and runs it if that takes no more than so many bytes of arena and steps of work.
+///
+/// # Panics
+/// If the runtime does; if a result depends on what lay in the arena before, or does not fit the bits that its record says.
+pub fn parse_and_run(data: &[u8], arena: usize, work: u64) -> Fate {
+    let file = AVec::<u8>::from_slice(64, data);
+    let Ok(model) = Model::parse(&file) else { return Fate::Refused };
+    let listed = (0..model.op_count()).map(|index| model.op_info(index));
+    assert!(listed.map(|op| op.weight_len).all(|len| len <= 4 * file.len() as u64));
+    assert!(model.metadata().len() + model.weight_len() <= file.len());
+    if model.arena_len() > arena || model.work() > work {
+        return Fate::TooMuch;
+    }
+    let [zeros, ones] = [0x00, 0xff].map(|rubbish| {
+        let mut arena = AVec::<u8>::new(64);
+        arena.resize(model.arena_len(), rubbish);
+        (generate(&model, &mut arena), look(&model, &mut arena))
+    });
+    assert_eq!(zeros, ones, "what lay in the arena before shows in a result");
+    Fate::Ran
+}
+
+/// Pixels, and the bits of the raw result.
+type Picture = (Vec<u8>, Vec<u32>);
+
+/// Pictures from every kind of start.
+fn generate(model: &Model, arena: &mut [u8]) -> Vec<Picture> {
+    let Some(class) = model.class(model.classes().saturating_sub(1)) else { panic!("a model without a class") };
+    let Ok(mut sampler) = Sampler::new(model, arena) else { return Vec::new() };
+    let starts = [
+        Start::Seed(1),
+        Start::Between { from: 1, to: 2, position: 1 << 14 },
+        Start::Given { noise: GivenNoise::Steps(&[127, -128, 5]), styles: &[u32::MAX] },
+        Start::Given { noise: GivenNoise::Numbers(&[f32::NAN, f32::INFINITY, -1e30]), styles: &[] },
+    ];
+    let guidances = [0, 300, 700, u16::MAX].map(Guidance::from_q8);
+    let picture = |(start, guidance)| {
+        let mut steps = 0;
+        let done = sampler.generate_observed(start, class, guidance, &mut |step| {
+            assert!(fits(model, &step), "operator {}", step.index);
+            steps += 1;
+            ControlFlow::Continue(())
+        });
+        assert!(done.is_some());
+        assert_eq!(steps, model.op_count());
+        assert!(sampler.rgb().count() <= sampler.picture().len());
+        assert!(sampler.gray().count() <= sampler.picture().len());
+        (sampler.picture().to_vec(), sampler.unrounded().map(f32::to_bits).collect())
+    };
+    starts.into_iter().zip(guidances).map(picture).collect()
+}
+
+/// Sums of 32 bits rely on numbers that fit the bits of their value.
+fn fits(model: &Model, step: &Step) -> bool {
+    let limit = 1i32 << (model.op_info(step.index).output.bits.min(16) - 1);
+    match step.output {
+        View::I16(numbers) => numbers.iter().all(|&x| (-limit..limit).contains(&i32::from(x))),
+        View::F32(_) | View::I8(_) | View::U8(_) => true,
+    }
+}
+
+/// What a network sees.
+fn look(model: &Model, arena: &mut [u8]) -> Vec<u32> {
+    let Ok(mut network) = Network::new(model, arena) else { return Vec::new() };
+    let image: Vec<u8> = (0..network.image_len()).map(|i| (i * 37) as u8).collect();
+    let seen = network.run(&image);
+    let Ok(seen) = seen else { panic!("a picture of the right length is refused") };
+    seen.features.iter().chain(seen.output).map(|x| x.to_bits()).collect()
+}

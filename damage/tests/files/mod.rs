@@ -1,0 +1,56 @@
+//! Files with every operator in every arithmetic: the networks of the test of bit-identity, and one that looks at pictures.
+
+use std::io::Cursor;
+
+use driftlet_matrix::Network;
+use driftlet_quantize::graph::{Filter, Graph, Layout, Op, Window};
+use driftlet_quantize::{Activations, Description, Options, Precision, QuantizeError, quantize_graph};
+
+/// A `.drift` file and its name.
+pub type File = (String, Vec<u8>);
+
+/// Every network in f32, f16 and in int8 with 16- and 8-bit activations.
+pub fn files() -> Result<Vec<File>, QuantizeError> {
+    let widths = [
+        ("f32", Precision::F32, Activations::Sixteen),
+        ("f16", Precision::F16, Activations::Sixteen),
+        ("int8", Precision::Int8, Activations::Sixteen),
+        ("int8-8", Precision::Int8, Activations::Eight),
+    ];
+    let mut files = Vec::new();
+    for network in driftlet_matrix::graphs().into_iter().chain([Network { name: "looks", graph: looks() }]) {
+        for (ending, precision, activations) in widths {
+            let generates = !network.graph.nodes.iter().any(|node| matches!(node.op, Op::Input));
+            if generates || precision != Precision::Int8 {
+                let name = format!("{}-{ending}", network.name);
+                let options = Options { activations, calibration_samples: Some(4), ..Options::new("", precision) };
+                let mut file = Cursor::new(Vec::new());
+                quantize_graph(&network.graph, &Description::default(), &options, &mut file)?;
+                files.push((name, file.into_inner()));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// A network that looks at pictures of 5 x 4 pixels.
+fn looks() -> Graph<'static> {
+    let filter = |kernel: usize, inputs, outputs| Filter {
+        name: String::new(),
+        weight: (0..outputs * kernel * kernel * inputs).map(|i| (i * 7 % 11) as f32 / 11.0 - 0.4).collect(),
+        layout: Layout::InputsLast,
+        bias: vec![0.1; outputs].into(),
+        outputs,
+        kernel,
+        inputs,
+        relu: false,
+    };
+    let mut graph = Graph::default();
+    let image = graph.push(Op::Input, &[], [5, 4, 3]);
+    let conv = Op::Conv2d { filter: filter(3, 3, 6), window: Window { stride: 2, ..Window::same(3) } };
+    let map = graph.push(conv, &[image], [3, 2, 6]);
+    let features = graph.push(Op::GlobalAvgPool, &[map], [1, 1, 6]);
+    graph.features = Some(features);
+    graph.output = graph.push(Op::Linear(filter(1, 6, 4)), &[features], [1, 1, 4]);
+    graph
+}
