@@ -1,5 +1,6 @@
 //! The command line of Driftlet.
 
+mod bench;
 mod commands;
 mod comparison;
 mod given_noise;
@@ -34,8 +35,12 @@ enum Command {
     Import(commands::import::Arguments),
     /// Turn a checkpoint into a .drift file
     Quantize(commands::quantize::Arguments),
+    /// Write a network for other engines, as ONNX
+    Export(commands::export::Arguments),
     /// List operators, flash, exact arena, multiply-accumulates and hash of a .drift file
     Inspect(commands::inspect::Arguments),
+    /// Time a .drift file: start, pictures, every operator, beside the measured peak of this machine
+    Bench(commands::bench::Arguments),
     /// Generate pictures
     Sample(commands::sample::Arguments),
     /// Say what quantization cost: Frechet distances of paired samples with confidence intervals
@@ -52,7 +57,9 @@ fn main() -> ExitCode {
         Command::Init(arguments) => commands::init::run(&arguments),
         Command::Import(arguments) => commands::import::run(&arguments),
         Command::Quantize(arguments) => commands::quantize::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Sample(arguments) => commands::sample::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Stats(arguments) => commands::stats::run(&arguments),

@@ -157,3 +157,45 @@ fn the_decoder_of_diffusers_is_imported() -> Outcome {
     assert!(message.contains("c/config.json") && message.contains("_class_name"), "{message}");
     Ok(())
 }
+
+#[test]
+fn export_writes_what_onnx_readers_take() -> Outcome {
+    let directory = workshop()?;
+    let text = succeed(&["export", "c", "--onnx", "c.onnx"], directory.path())?;
+    let bytes = std::fs::read(directory.path().join("c.onnx"))?;
+    assert_eq!(text, format!("c.onnx: {} bytes\n", bytes.len()));
+    // Field 1, the version of the format, and names of inputs.
+    assert!(bytes.starts_with(&[8, 11]));
+    for name in ["noise", "class_labels", "cfg_scale", "output"] {
+        assert!(bytes.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
+    }
+    let message = fail(&["export", "m.drift", "--onnx", "x.onnx"], directory.path())?;
+    assert!(message.contains("m.drift"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn bench_gives_stable_json() -> Outcome {
+    let directory = workshop()?;
+    let text = succeed(&["bench", "m.drift", "--json", "--seconds", "0"], directory.path())?;
+    let json: serde_json::Value = serde_json::from_str(&text)?;
+    for field in ["/start/map_us", "/start/parse_us", "/start/first_image_us", "/image/median_us", "/image/min_us"] {
+        assert!(json.pointer(field).is_some_and(|time| time.as_f64() > Some(0.0)), "{field}");
+    }
+    assert!(json["image"]["runs"].as_u64() >= Some(3) && json["image"]["spread"].is_f64());
+    assert_eq!((&json["precision"], &json["threads"]), (&"int8".into(), &1.into()));
+    assert_eq!(json["memory"]["file_bytes"].as_u64(), Some(std::fs::metadata(directory.path().join("m.drift"))?.len()));
+    let (speed, peak) = (json["gmacs_per_second"].as_f64(), json["peak"]["gmacs_per_second"].as_f64());
+    let share = json["peak_share"].as_f64().ok_or("no share")?;
+    assert!(peak.zip(speed).is_some_and(|(peak, speed)| (speed / peak / share - 1.0).abs() < 0.01), "{text}");
+    assert!(json["peak"]["instruction"].is_string() && json.get("energy_joules").is_some());
+    let ops = json["ops"].as_array().ok_or("no operators")?;
+    let sum = |key: &str| ops.iter().filter_map(|op| op[key].as_f64()).sum::<f64>();
+    assert!((sum("share") - 1.0).abs() < 0.01);
+    assert_eq!(Some(sum("macs")), json["macs"].as_f64());
+    let table = succeed(&["bench", "m.drift", "--seconds", "0"], directory.path())?;
+    assert!(table.contains("first picture") && table.contains("stages.1.residual.0"), "{table}");
+    let message = fail(&["bench", "c"], directory.path())?;
+    assert!(message.contains("driftlet quantize"), "{message}");
+    Ok(())
+}

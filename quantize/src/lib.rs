@@ -30,12 +30,14 @@ mod float;
 pub mod graph;
 mod integers;
 mod lower;
+mod onnx;
 mod plan;
 mod program;
 mod runnable;
 mod sharing;
 
 pub use driftlet_runtime::format::Precision;
+pub use onnx::export_onnx;
 
 use std::io::{Cursor, Seek, Write};
 
@@ -237,6 +239,9 @@ pub enum QuantizeError {
     /// The result is larger than the format allows.
     #[error("the model is too large for a .drift file: {0}")]
     TooLarge(&'static str),
+    /// ONNX export does not know an operator.
+    #[error("{0} is not exported to ONNX yet")]
+    NotInOnnx(&'static str),
     /// The file cannot be written.
     #[error("cannot write the model: {0}; is there room on the disk?")]
     Write(#[source] std::io::Error),

@@ -1,7 +1,9 @@
 //! One module per command: its arguments, and what it does.
 
+pub mod bench;
 pub mod compare;
 pub mod demo;
+pub mod export;
 pub mod import;
 pub mod init;
 pub mod inspect;

@@ -1,0 +1,120 @@
+//! Times of pictures and operators.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use driftlet_runtime::{Class, Guidance, Model, Sampler, Start};
+
+use super::peak::Peak;
+
+/// Time between two measurements of the peak: short, so that both meet the same load.
+const BLOCK: Duration = Duration::from_millis(5);
+
+/// Makes pictures of one class and guidance, a seed after the other.
+pub struct Pictures<'s, 'a> {
+    sampler: &'s mut Sampler<'a>,
+    class: Class,
+    guidance: Guidance,
+    seed: u64,
+}
+
+impl<'s, 'a> Pictures<'s, 'a> {
+    /// Pictures of the first class at the weakest guidance.
+    pub fn new(model: &Model, sampler: &'s mut Sampler<'a>) -> Option<Self> {
+        Some(Self { sampler, class: model.class(0)?, guidance: model.guidance_range().0, seed: 0 })
+    }
+
+    /// Makes the next one.
+    pub fn next(&mut self) {
+        self.sampler.generate(self.seed, self.class, self.guidance);
+        self.seed += 1;
+    }
+
+    /// Makes the next one and adds the time of every operator to its list.
+    fn next_profiled(&mut self, times: &mut [Vec<Duration>]) {
+        let mut before = Instant::now();
+        // An observer that never stops.
+        let _ = self.sampler.generate_observed(Start::Seed(self.seed), self.class, self.guidance, &mut |step| {
+            let now = Instant::now();
+            times[step.index as usize].push(now - before);
+            before = now;
+            ControlFlow::Continue(())
+        });
+        self.seed += 1;
+    }
+}
+
+/// What was measured in turn: pictures, and the peak of the machine.
+pub struct Steady {
+    /// Time of each picture.
+    pub pictures: Times,
+    /// Peaks in multiply-accumulate operations per second.
+    pub peaks: Vec<f64>,
+}
+
+/// Makes pictures for a while. Behind each block of pictures the loop of the peak runs as often and as long as they did.
+pub fn steady(pictures: &mut Pictures, peak: Peak, threads: usize, length: Duration) -> Steady {
+    let (mut times, mut peaks) = (Vec::new(), Vec::new());
+    let start = Instant::now();
+    while start.elapsed() < length || peaks.len() < 3 {
+        let (block, first) = (Instant::now(), times.len());
+        while block.elapsed() < BLOCK {
+            let before = Instant::now();
+            pictures.next();
+            times.push(before.elapsed());
+        }
+        let least = times[first..].iter().min().copied().unwrap_or_default();
+        peaks.extend(peak.measure(threads, least, times.len() - first));
+    }
+    peaks.sort_by(f64::total_cmp);
+    Steady { pictures: Times::new(times), peaks }
+}
+
+/// Median time of every operator over a while, at least five pictures. Looking at the clock makes a picture a little slower.
+pub fn operators(pictures: &mut Pictures, count: u32, length: Duration) -> Vec<Duration> {
+    let mut times = vec![Vec::new(); count as usize];
+    let start = Instant::now();
+    while start.elapsed() < length || times.first().is_some_and(|t| t.len() < 5) {
+        pictures.next_profiled(&mut times);
+    }
+    times.into_iter().map(|times| Times::new(times).median()).collect()
+}
+
+/// Times in ascending order; at least one.
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    /// Orders them.
+    pub fn new(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Self(times)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The time that a share of all do not exceed.
+    pub fn quantile(&self, share: f64) -> Duration {
+        let last = self.0.len().saturating_sub(1);
+        self.0.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+    }
+
+    /// Half of all take longer.
+    pub fn median(&self) -> Duration {
+        self.quantile(0.5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_the_ordered_times() {
+        let times = Times::new([5, 1, 4, 2, 3].map(Duration::from_millis).to_vec());
+        let at = |share| times.quantile(share).as_millis();
+        assert_eq!((at(0.0), at(0.5), at(0.8), at(1.0), times.len()), (1, 3, 4, 5, 5));
+    }
+}
