@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 
 use aligned_vec::AVec;
 use driftlet_runtime::format::ALIGN;
-use driftlet_runtime::{Guidance, Model, Sampler, Start, Step, View};
+use driftlet_runtime::{Guidance, Model, Start, Step, View};
 use rayon::prelude::*;
 
 use crate::graph::Graph;
 use crate::program::CalibrationSummary;
+use crate::runnable::start;
 use crate::{Options, QuantizeError};
 
 /// What an activation's grid has to cover; contains 0.
@@ -65,9 +66,8 @@ impl Seen {
 
 /// Runs the float file of a graph.
 pub fn calibrate(reference: &Model, graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
-    let defect = |e: &dyn std::fmt::Display| QuantizeError::Defect(e.to_string());
     // Proves once that every later start succeeds.
-    Sampler::new(reference, &mut arena(reference)).map_err(|e| defect(&e))?;
+    start(reference, &mut arena(reference))?;
     let samples = options.calibration_samples.unwrap_or_else(|| enough_samples(reference));
     if samples == 0 {
         return Err(QuantizeError::NoCalibration);
@@ -137,9 +137,7 @@ fn observe<T: Send>(
 ) -> T {
     let (weakest, strongest) = model.guidance_range();
     let run = |(mut seen, mut memory): (T, AVec<u8>), i: u32| {
-        if let (Ok(mut sampler), Some(class)) =
-            (Sampler::new(model, &mut memory), model.class(i % model.classes().max(1)))
-        {
+        if let (Ok(mut sampler), Some(class)) = (start(model, &mut memory), model.class(i % model.classes().max(1))) {
             // Five strengths in turn; classes and strengths have no common rhythm to miss a pair for long.
             let span = u32::from(strongest.to_q8() - weakest.to_q8());
             let strength = u32::from(weakest.to_q8()) + span * (i / model.classes().max(1) % 5) / 4;

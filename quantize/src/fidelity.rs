@@ -6,9 +6,10 @@ use std::thread;
 
 use aligned_vec::AVec;
 use driftlet_runtime::format::{ALIGN, Function, OpKind, ValueRecord};
-use driftlet_runtime::{Guidance, Model, Sampler, Start, Step, View};
+use driftlet_runtime::{Guidance, Model, Start, Step, View};
 
 use crate::QuantizeError;
+use crate::runnable::start;
 
 /// Pictures that are compared.
 const PICTURES: u64 = 4;
@@ -77,7 +78,7 @@ fn make(
 ) -> Result<(), QuantizeError> {
     let mut arena = AVec::<u8>::new(ALIGN as usize);
     arena.resize(model.arena_len(), 0);
-    let mut sampler = Sampler::new(model, &mut arena).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+    let mut sampler = start(model, &mut arena)?;
     let class = model.class(class).ok_or_else(|| QuantizeError::Defect("a class is missing".into()))?;
     // A sampler that is broken off has nothing to say that the other side has not said.
     let _ = sampler.generate_observed(Start::Seed(seed), class, guidance, observe);

@@ -4,8 +4,8 @@ use std::io::{BufWriter, Cursor};
 
 use aligned_vec::AVec;
 use driftlet_checkpoint::{map_file, release};
-use driftlet_runtime::Model;
 use driftlet_runtime::format::{ALIGN, Precision};
+use driftlet_runtime::{Kernels, Model, Sampler};
 use memmap2::Mmap;
 
 use crate::QuantizeError;
@@ -62,6 +62,16 @@ impl Runnable {
         };
         Model::parse(bytes).map_err(|e| QuantizeError::Defect(e.to_string()))
     }
+}
+
+/// Starts a model. Float models run on the portable kernels: what they show decides about the file, which is to be the same
+/// wherever it is made.
+pub fn start<'a>(model: &Model<'a>, arena: &'a mut [u8]) -> Result<Sampler<'a>, QuantizeError> {
+    let mut sampler = Sampler::new(model, arena).map_err(|e| QuantizeError::Defect(e.to_string()))?;
+    if model.precision() != Precision::Int8 {
+        sampler.set_kernels(Kernels::PORTABLE);
+    }
+    Ok(sampler)
 }
 
 fn weights(program: &Program) -> usize {

@@ -20,7 +20,8 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `float` | yes | f32 and f16 models; without it no float instruction is linked |
-#![cfg_attr(not(test), no_std)]
+//! | `std` | no | `Pool`, threads that share an operator; the processor is asked for its instruction sets at run time |
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
 
 #[cfg(target_endian = "big")]
 compile_error!("a .drift file is used in place and is little-endian; big-endian targets are not supported");
@@ -32,16 +33,22 @@ mod model;
 pub mod noise;
 pub mod panels;
 mod pixels;
+#[cfg(feature = "std")]
+mod pool;
 mod sampler;
 mod start;
 mod validate;
+mod workers;
 
 pub use execute::{Step, View};
-pub use kernels::attention_scratch_len;
+pub use kernels::{Kernels, attention_scratch_len};
 pub use model::{Class, Guidance, Model, OpInfo, ParseError};
 #[cfg(feature = "float")]
 pub use pixels::from_unit;
+#[cfg(feature = "std")]
+pub use pool::Pool;
 pub use sampler::{Aligned, Sampler, StartError};
 #[cfg(feature = "float")]
 pub use sampler::{InputError, Network, Seen};
 pub use start::{GivenNoise, Start};
+pub use workers::{Alone, Workers};

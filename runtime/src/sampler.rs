@@ -3,10 +3,12 @@
 use core::fmt;
 use core::ops::ControlFlow;
 
-use crate::execute::{Inputs, Step, View, run, view};
+use crate::execute::{Engine, Inputs, Step, View, run, view};
 use crate::format::{NONE, OpKind};
+use crate::kernels::Kernels;
 use crate::model::{Class, Guidance, Model};
 use crate::start::Start;
+use crate::workers::{Alone, Workers};
 
 #[cfg(feature = "float")]
 use crate::format::Function;
@@ -44,6 +46,7 @@ pub struct Aligned<T: ?Sized>(pub T);
 pub struct Sampler<'a> {
     model: Model<'a>,
     arena: &'a mut [u8],
+    engine: Engine<'a>,
 }
 
 impl<'a> Sampler<'a> {
@@ -56,7 +59,32 @@ impl<'a> Sampler<'a> {
         if model.source(OpKind::Input).is_some() {
             return Err(StartError::NotAGenerator);
         }
-        Ok(Self { model: *model, arena: place(model, arena)? })
+        Ok(Self { model: *model, arena: place(model, arena)?, engine: engine()? })
+    }
+
+    /// Computes with other kernels than the fastest that the processor has. All give the same bytes for integer models.
+    pub fn set_kernels(&mut self, kernels: Kernels) {
+        self.engine.kernels = kernels;
+    }
+
+    /// Shares the work of operators among workers; until then the calling thread is alone. Their number changes no byte.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "std")] {
+    /// # use driftlet_runtime::{Model, Pool, Sampler};
+    /// # fn example<'a>(model: &Model<'a>, arena: &'a mut [u8], pool: &'a Pool) -> Result<(), driftlet_runtime::StartError> {
+    /// let mut sampler = Sampler::new(model, arena)?;
+    /// sampler.set_workers(pool);
+    /// # Ok(()) }
+    /// # }
+    /// ```
+    pub fn set_workers(&mut self, workers: &'a dyn Workers) {
+        self.engine.workers = workers;
+    }
+
+    /// The kernels that compute.
+    pub fn kernels(&self) -> Kernels {
+        self.engine.kernels
     }
 
     /// Makes the picture of a seed: 8-bit pixels, `[height, width, channels]` row-major, valid until the next call. A model
@@ -204,7 +232,7 @@ impl<'a> Sampler<'a> {
         observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let inputs = Inputs { class: class.0, guidance: guidance.0, start, image: &[] };
-        run(&self.model, self.arena, &inputs, observe)
+        run(self.engine, &self.model, self.arena, &inputs, observe)
     }
 }
 
@@ -213,6 +241,7 @@ impl<'a> Sampler<'a> {
 pub struct Network<'a> {
     model: Model<'a>,
     arena: &'a mut [u8],
+    engine: Engine<'a>,
     image_len: usize,
 }
 
@@ -234,7 +263,8 @@ impl<'a> Network<'a> {
     /// [`StartError::ArenaTooSmall`], or [`StartError::NotANetwork`] for a model that takes no pictures.
     pub fn new(model: &Model<'a>, arena: &'a mut [u8]) -> Result<Self, StartError> {
         let Some(input) = model.source(OpKind::Input) else { return Err(StartError::NotANetwork) };
-        Ok(Self { model: *model, arena: place(model, arena)?, image_len: input.elements() })
+        let (arena, engine) = (place(model, arena)?, engine()?);
+        Ok(Self { model: *model, arena, engine, image_len: input.elements() })
     }
 
     /// Looks at a picture of [`Network::image_len`] 8-bit pixels, `[height, width, channels]` row-major.
@@ -245,7 +275,7 @@ impl<'a> Network<'a> {
         check_length(self.image_len, image.len())?;
         let inputs = Inputs { class: 0, guidance: 0, start: Start::Seed(0), image };
         // An observer that never stops.
-        let _ = run(&self.model, self.arena, &inputs, &mut |_| ControlFlow::Continue(()));
+        let _ = run(self.engine, &self.model, self.arena, &inputs, &mut |_| ControlFlow::Continue(()));
         let floats = |index: u32| match view(self.arena, &self.model.value(index)) {
             View::F32(v) => v,
             _ => &[],
@@ -259,6 +289,16 @@ impl<'a> Network<'a> {
     pub fn image_len(&self) -> usize {
         self.image_len
     }
+}
+
+/// The fastest kernels that the processor has, or those that the environment asks for.
+fn engine<'e>() -> Result<Engine<'e>, StartError> {
+    #[cfg(feature = "std")]
+    if let Some(name) = std::env::var_os("DRIFTLET_KERNEL") {
+        let kernels = name.to_str().and_then(Kernels::named).ok_or(StartError::NoSuchKernels)?;
+        return Ok(Engine { kernels, workers: &Alone });
+    }
+    Ok(Engine { kernels: Kernels::best(), workers: &Alone })
 }
 
 /// Cuts the arena to the length that the model needs, from the first aligned byte on.
@@ -287,6 +327,8 @@ pub enum StartError {
     NotAGenerator,
     /// A `Network` needs a model that takes pictures.
     NotANetwork,
+    /// The environment variable `DRIFTLET_KERNEL` names none of this processor's [`Kernels`].
+    NoSuchKernels,
 }
 
 impl fmt::Display for StartError {
@@ -297,6 +339,10 @@ impl fmt::Display for StartError {
             }
             Self::NotAGenerator => f.write_str("the model looks at pictures and makes none; give a generator"),
             Self::NotANetwork => f.write_str("the model takes no pictures; give a classifier"),
+            Self::NoSuchKernels => {
+                f.write_str("DRIFTLET_KERNEL names no kernels of this processor; those there are:")?;
+                Kernels::available().try_for_each(|kernels| write!(f, " {}", kernels.name()))
+            }
         }
     }
 }

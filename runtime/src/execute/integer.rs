@@ -2,14 +2,14 @@
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
-use super::{Inputs, Memory, Operator, channels, positions};
+use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{DType, Function, OpKind, ResizeMode, ValueRecord};
 use crate::kernels::int8::{self, Ints, IntsMut, Operand, Output};
-use crate::kernels::moves;
+use crate::kernels::{matrix, moves};
 use crate::pixels;
 
 /// Runs one operator.
-pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
+pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
     let (op, output) = (&step.op, &step.output);
     let Memory { out, scratch, inputs: bytes } = memory;
     // An absent operand is never read; one in the place of the result is read from there.
@@ -40,7 +40,7 @@ pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
                 *pixel = pixels::from_table(v, table);
             }
         }
-        OpKind::Linear | OpKind::Conv2d => conv(step, bytes, out),
+        OpKind::Linear | OpKind::Conv2d => conv(engine, step, bytes, out),
         OpKind::Slice | OpKind::Resize | OpKind::SpaceToDepth | OpKind::DepthToSpace => {
             // Whatever their width.
             if output.dtype == DType::I8 {
@@ -183,7 +183,7 @@ fn output_of<'a>(value: &ValueRecord, bytes: &'a mut [u8]) -> Output<'a> {
     Output { ints, zero: value.zero_point.into(), bits: value.bits }
 }
 
-fn conv(step: &Operator, bytes: [Option<&[u8]>; 3], out: &mut [u8]) {
+fn conv(engine: Engine, step: &Operator, bytes: [Option<&[u8]>; 3], out: &mut [u8]) {
     let (op, output, input) = (&step.op, &step.output, step.operand(0));
     let weights = int8::Weights {
         weight: step.model.tensor_data(op.weight),
@@ -206,6 +206,26 @@ fn conv(step: &Operator, bytes: [Option<&[u8]>; 3], out: &mut [u8]) {
     };
     let (geometry, x) = (step.geometry(), bytes[0].unwrap_or_default());
     let (g, w, e, zero) = (&geometry, &weights, &epilogue, input.zero_point);
+    if matrix::takes(engine.kernels, g) {
+        let Engine { kernels, workers } = engine;
+        match (input.dtype == DType::I8, output.dtype == DType::I8) {
+            (true, eight) => {
+                let layer = matrix::Layer { g, x: cast_slice(x), in_zero: zero as i8, w, epilogue: e };
+                match eight {
+                    true => matrix::bytes::<i8>(kernels, workers, &layer, cast_slice_mut(out)),
+                    false => matrix::bytes::<i16>(kernels, workers, &layer, cast_slice_mut(out)),
+                }
+            }
+            (false, eight) => {
+                let layer = matrix::Layer { g, x: cast_slice(x), in_zero: zero, w, epilogue: e };
+                match eight {
+                    true => matrix::words::<i8>(kernels, workers, &layer, cast_slice_mut(out)),
+                    false => matrix::words::<i16>(kernels, workers, &layer, cast_slice_mut(out)),
+                }
+            }
+        }
+        return;
+    }
     match (input.dtype == DType::I8, output.dtype == DType::I8) {
         (true, true) => int8::conv::<i8, i8>(g, cast_slice(x), zero as i8, w, e, cast_slice_mut(out)),
         (true, false) => int8::conv::<i8, i16>(g, cast_slice(x), zero as i8, w, e, cast_slice_mut(out)),

@@ -8,11 +8,12 @@ mod memory;
 use core::ops::ControlFlow;
 
 use crate::format::{ConcatMode, ConvMode, DType, NONE, NormMode, OpKind, OpRecord, Precision, ValueRecord};
-use crate::kernels::Geometry;
 use crate::kernels::int8::{NormKind, Place, Position};
+use crate::kernels::{Geometry, Kernels};
 use crate::model::Model;
 use crate::start::Start;
 use crate::validate::guidance_shift;
+use crate::workers::Workers;
 use bytemuck::cast_slice;
 use memory::{Memory, borrow};
 
@@ -25,6 +26,13 @@ pub(crate) struct Inputs<'i> {
     /// Pixels for networks that look at pictures.
     #[cfg_attr(not(feature = "float"), expect(dead_code))]
     pub image: &'i [u8],
+}
+
+/// What computes: kernels of an instruction set, and who shares their work.
+#[derive(Clone, Copy)]
+pub(crate) struct Engine<'e> {
+    pub kernels: Kernels,
+    pub workers: &'e dyn Workers,
 }
 
 /// An operator that has just run, for observers: calibration, progress, profiles.
@@ -65,6 +73,7 @@ pub(crate) fn view<'s>(arena: &'s [u8], value: &ValueRecord) -> View<'s> {
 
 /// Runs the operators until the observer stops. The arena starts at a multiple of 16 and is as long as the model asks.
 pub(crate) fn run(
+    engine: Engine,
     model: &Model,
     arena: &mut [u8],
     inputs: &Inputs,
@@ -75,7 +84,7 @@ pub(crate) fn run(
         let step = Operator::new(model, model.op(index));
         let Operator { output, operands, .. } = &step;
         let memory = borrow(arena, output, step.scratch.as_ref(), operands);
-        run_operator(&step, memory, inputs);
+        run_operator(engine, &step, memory, inputs);
         observe(Step { index, count, output: view(arena, output) })?;
     }
     ControlFlow::Continue(())
@@ -90,9 +99,9 @@ struct Operator<'m> {
     scratch: Option<ValueRecord>,
 }
 
-fn run_operator(step: &Operator, memory: Memory, inputs: &Inputs) {
+fn run_operator(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
     match step.model.precision() {
-        Precision::Int8 => integer::run(step, memory, inputs),
+        Precision::Int8 => integer::run(engine, step, memory, inputs),
         #[cfg(feature = "float")]
         _ => float::run(step, memory, inputs),
         // The parse refuses float models without the feature.

@@ -1,11 +1,15 @@
 //! The portable kernels: the reference that every other kernel has to equal.
 
+pub use isa::Kernels;
+
 use crate::format::Precision;
 use crate::panels::Panels;
 
 #[cfg(feature = "float")]
 pub mod float;
 pub mod int8;
+mod isa;
+pub mod matrix;
 pub mod moves;
 
 /// Bytes of working memory that attention of so many tokens and heads of this length needs.

@@ -78,7 +78,7 @@ pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epil
                 let filter_len = g.kernel_height * g.kernel_width;
                 for (o, (filter, place)) in w.weight.chunks_exact(filter_len).zip(out).enumerate() {
                     let sum = depthwise_sum(g, x, in_zero, filter, [oy, ox, o]);
-                    *place = epilogue.finish(w, o, sum, first, *place);
+                    *place = epilogue.finish(w, o, w.bias[o].wrapping_add(sum), first, *place);
                 }
                 continue;
             }
@@ -90,12 +90,13 @@ pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epil
                     let o = panel * PANEL + lane;
                     if width - lane < LANES {
                         let [sum] = lane_sums(g, x, in_zero, weight, [width, lane], [oy, ox]);
-                        out[lane] = epilogue.finish(w, o, sum, first, out[lane]);
+                        out[lane] = epilogue.finish(w, o, w.bias[o].wrapping_add(sum), first, out[lane]);
                         lane += 1;
                         continue;
                     }
                     let sums: [i32; LANES] = lane_sums(g, x, in_zero, weight, [width, lane], [oy, ox]);
                     for (i, (sum, place)) in sums.into_iter().zip(&mut out[lane..]).enumerate() {
+                        let sum = w.bias[o + i].wrapping_add(sum);
                         *place = epilogue.finish(w, o + i, sum, first, *place);
                     }
                     lane += LANES;
@@ -106,14 +107,14 @@ pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epil
 }
 
 impl Epilogue<'_> {
-    /// From a sum of products to the number that is stored for output `o` of the position whose numbers begin at `first`;
+    /// From a sum, bias included, to the number that is stored for output `o` of the position whose numbers begin at `first`;
     /// `place` is where it goes.
     pub fn finish<O: Int>(&self, w: &Weights, o: usize, sum: i32, first: usize, place: O) -> O {
         let fields = if matches!(self.residual, Residual::None) { 2 } else { 3 };
         let scale = &w.rescale[o * fields..][..fields];
         let rescale =
             Rescale { multiplier: scale[0], shift: scale[1] as u32, residual: scale.get(2).copied().unwrap_or(0) };
-        let mut y = rescale.apply(w.bias[o].wrapping_add(sum), self.residual.at(first + o, place));
+        let mut y = rescale.apply(sum, self.residual.at(first + o, place));
         if self.relu {
             y = y.max(0);
         }
@@ -200,6 +201,38 @@ fn depthwise_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], [oy, 
 mod tests {
     use super::super::testing::Random;
     use super::*;
+    use crate::kernels::Kernels;
+    use crate::kernels::matrix::{self, Layer, Stored};
+    use crate::workers::{Alone, Workers};
+
+    /// Inputs, with the matrix kernels that take them.
+    trait Input: Int + PartialEq {
+        fn run<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<Self>, out: &mut [O]);
+    }
+
+    impl Input for i8 {
+        fn run<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<Self>, out: &mut [O]) {
+            matrix::bytes(kernels, workers, layer, out);
+        }
+    }
+
+    impl Input for i16 {
+        fn run<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<Self>, out: &mut [O]) {
+            matrix::words(kernels, workers, layer, out);
+        }
+    }
+
+    /// Parts in the wrong order.
+    struct Three;
+
+    impl Workers for Three {
+        fn count(&self) -> usize {
+            3
+        }
+        fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+            (0..parts).rev().for_each(work);
+        }
+    }
 
     #[test]
     fn rescale_rounds_half_up() {
@@ -221,7 +254,7 @@ mod tests {
             let (stride, padding) = (random.size(1, 3), random.size(0, kernel_height.min(kernel_width) - 1));
             let upsample = if transposed { 1 } else { random.size(1, 2) };
             let extra = if transposed { random.size(0, stride - 1) } else { 0 };
-            let [in_height, in_width] = [(); 2].map(|()| random.size(1, 6));
+            let [in_height, in_width] = [(); 2].map(|()| random.size(1, 9));
             let size = |len: usize, kernel: usize| {
                 if transposed {
                     ((len - 1) * stride + kernel + extra).checked_sub(2 * padding)
@@ -236,8 +269,8 @@ mod tests {
             if out_height == 0 || out_width == 0 {
                 continue;
             }
-            let in_channels = random.size(1, 5);
-            let out_channels = if depthwise { in_channels } else { random.size(1, 40) };
+            let in_channels = random.size(1, 9);
+            let out_channels = if depthwise { in_channels } else { random.size(1, 120) };
             return Geometry {
                 in_height,
                 in_width,
@@ -304,7 +337,7 @@ mod tests {
     }
 
     /// Equality with the definition for random shapes, for every form and residual, of one pair of types.
-    fn check<I: Int + PartialEq, O: Int + PartialEq + core::fmt::Debug>(seed: u64, in_bits: u8, out_bits: u8) {
+    fn check<I: Input, O: Stored + PartialEq + core::fmt::Debug>(seed: u64, in_bits: u8, out_bits: u8) {
         let mut random = Random(seed);
         for round in 0..400 {
             let g = geometry(&mut random, round % 2 == 1, round / 2 % 2 == 1);
@@ -356,11 +389,24 @@ mod tests {
                     })
                     .collect();
             let epilogue = Epilogue { residual, relu, zero_point, bits: out_bits };
+            let mut results = Vec::new();
             let mut out: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
             let inputs: Vec<I> = x.iter().map(|&v| I::saturate(v.into())).collect();
             let stored = if g.depthwise { weight.clone() } else { in_panels(&g, &weight) };
             let weights = Weights { weight: &stored, bias: &folded, rescale: &rescale };
+            for kernels in Kernels::available().filter(|&kernels| matrix::takes(kernels, &g)) {
+                for workers in [&Alone as &dyn Workers, &Three] {
+                    let mut fast: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
+                    let in_zero = I::saturate(zero.into());
+                    let layer = Layer { g: &g, x: &inputs, in_zero, w: &weights, epilogue: &epilogue };
+                    I::run(kernels, workers, &layer, &mut fast);
+                    results.push((kernels, fast));
+                }
+            }
             conv(&g, &inputs, I::saturate(zero.into()), &weights, &epilogue, &mut out);
+            for (kernels, fast) in results {
+                assert!(fast == out, "{kernels:?}, {g:?}");
+            }
 
             let scales: Vec<_> = rescale.chunks_exact(if form == 0 { 2 } else { 3 }).collect();
             let limit = 1i128 << (out_bits - 1);

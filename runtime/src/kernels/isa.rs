@@ -1,0 +1,106 @@
+//! Instruction sets that kernels are written for, and which of them this processor has.
+
+/// A set of kernels that this processor can run: only its constructors make one, and they look first.
+///
+/// All give the same bytes for integer models; float models agree to rounding.
+///
+/// ```
+/// use driftlet_runtime::Kernels;
+/// assert_eq!(Kernels::named("portable"), Some(Kernels::PORTABLE));
+/// assert!(Kernels::available().any(|kernels| kernels == Kernels::best()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernels(pub(crate) Isa);
+
+/// An instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+}
+
+/// From the slowest to the fastest.
+const ALL: &[Isa] = &[
+    Isa::Portable,
+    #[cfg(target_arch = "x86_64")]
+    Isa::Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Isa::AvxVnni,
+    #[cfg(target_arch = "x86_64")]
+    Isa::Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Isa::Avx512Vnni,
+];
+
+impl Kernels {
+    /// The reference, which every processor can run.
+    pub const PORTABLE: Self = Self(Isa::Portable);
+
+    /// The fastest.
+    pub fn best() -> Self {
+        Self::available().last().unwrap_or(Self::PORTABLE)
+    }
+
+    /// The kernels of a name, `None` if there are none or this processor lacks their instructions.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().find(|kernels| kernels.name() == name)
+    }
+
+    /// All that this processor can run, from the slowest to the fastest. Without the feature `std`, those whose instructions
+    /// the compiler was told to expect.
+    pub fn available() -> impl Iterator<Item = Self> {
+        ALL.iter().filter(|isa| isa.runs_here()).map(|&isa| Self(isa))
+    }
+
+    /// The name, as `driftlet bench` prints it and the environment variable `DRIFTLET_KERNEL` takes it.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Isa::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => "avx-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => "avx512-vnni",
+        }
+    }
+}
+
+/// Whether the processor has all of some features: it is asked, or without `std` the compiler.
+#[cfg(target_arch = "x86_64")]
+macro_rules! has {
+    ($($feature:tt),*) => {{
+        #[cfg(feature = "std")]
+        let there = true $(&& std::arch::is_x86_feature_detected!($feature))*;
+        #[cfg(not(feature = "std"))]
+        let there = cfg!(all($(target_feature = $feature),*));
+        there
+    }};
+}
+
+impl Isa {
+    fn runs_here(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => has!("avx2", "fma", "f16c"),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => has!("avx2", "fma", "f16c", "avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => has!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => {
+                has!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Dense layers of integer models as products of matrices: rows of inputs times panels of weights. The order of the work is
+//! here; sums in registers are in [`tile`], written once over the operations of an instruction set; those are in thin files.
+//!
+//! Sums are exact (they wrap, and the parse admits only layers whose sums fit), so every order gives the same bytes.
+#![allow(unsafe_code)]
+
+mod gather;
+mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+use super::Geometry;
+use super::int8::{Epilogue, Int, Weights};
+use super::isa::{Isa, Kernels};
+use crate::panels::{PANEL, QUAD};
+use crate::workers::Workers;
+use gather::Element;
+use tile::{Product, Rows};
+
+/// Outputs whose sums are computed together: four panels.
+const GROUP: usize = 64;
+
+/// Bytes of rows that are kept at a time, on the stack.
+const ROOM: usize = 48 << 10;
+
+/// Rows that are kept at a time at most: sums of a group of each are on the stack too.
+const MOST_ROWS: usize = 96;
+
+/// Outputs whose sums are started together.
+const STARTS: usize = 1024;
+
+/// Multiply-accumulate operations that are worth another worker.
+const WORTH: usize = if cfg!(test) { 1000 } else { 200_000 };
+
+/// How an instruction set multiplies inputs prepared as `E`.
+struct Method<E> {
+    /// Computes sums of a group of outputs.
+    product: Product<E>,
+    /// What a prepared input has too much.
+    excess: i32,
+}
+
+/// Writes the numbers of a group of outputs of some positions.
+pub type Finish<O> = unsafe fn(&Group, sums: &[i32], position: usize, out: *mut O);
+
+/// Outputs side by side, with what turns their sums into stored numbers.
+pub struct Group<'a> {
+    w: &'a Weights<'a>,
+    epilogue: &'a Epilogue<'a>,
+    /// What the sum of each output begins with.
+    starts: &'a [i32],
+    first_output: usize,
+    /// Outputs of the layer.
+    channels: usize,
+}
+
+/// A dense layer.
+pub struct Layer<'a, I> {
+    pub g: &'a Geometry,
+    pub x: &'a [I],
+    pub in_zero: I,
+    pub w: &'a Weights<'a>,
+    pub epilogue: &'a Epilogue<'a>,
+}
+
+/// Positions and panels of one worker.
+struct Part {
+    positions: Range<usize>,
+    panels: Range<usize>,
+}
+
+/// Numbers written by several workers, each its own.
+struct Shared<O>(*mut O);
+
+// SAFETY: workers write through it only what belongs to their parts, see `run`.
+unsafe impl<O: Send> Sync for Shared<O> {}
+
+/// Whether there are kernels for a layer besides the portable ones.
+pub fn takes(kernels: Kernels, g: &Geometry) -> bool {
+    // A row of two bytes an input has to fit, for the smallest tile.
+    kernels.0 != Isa::Portable && !g.depthwise && !g.transposed && g.panels(QUAD).terms * 2 * tile::ROWS <= ROOM
+}
+
+/// Layers of 8-bit inputs. Call it only if [`takes`] says so.
+pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i8>, out: &mut [O]) {
+    match kernels.0 {
+        Isa::Portable => {}
+        #[cfg(target_arch = "x86_64")]
+        isa => match x86::bytes(isa) {
+            Some(method) => run(&method, O::finish(isa), workers, layer, out),
+            None => run(&x86::words(isa), O::finish(isa), workers, layer, out),
+        },
+    }
+}
+
+/// The same for 16-bit inputs.
+pub fn words<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i16>, out: &mut [O]) {
+    match kernels.0 {
+        Isa::Portable => {}
+        #[cfg(target_arch = "x86_64")]
+        isa => run(&x86::words(isa), O::finish(isa), workers, layer, out),
+    }
+}
+
+/// Numbers that layers store.
+pub trait Stored: Int + Send {
+    /// What writes them.
+    fn finish(isa: Isa) -> Finish<Self>;
+}
+
+impl Stored for i8 {
+    fn finish(isa: Isa) -> Finish<Self> {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 | Isa::Avx512Vnni => x86::finish_bytes,
+            _ => finish,
+        }
+    }
+}
+
+impl Stored for i16 {
+    fn finish(isa: Isa) -> Finish<Self> {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 | Isa::Avx512Vnni => x86::finish_words,
+            _ => finish,
+        }
+    }
+}
+
+/// Shares a layer among the workers: by positions, or where there are few by outputs.
+fn run<I: Int + Sync, E: Element<I>, O: Send>(
+    method: &Method<E>,
+    finish: Finish<O>,
+    workers: &dyn Workers,
+    layer: &Layer<I>,
+    out: &mut [O],
+) {
+    let g = layer.g;
+    let (positions, panels) = (g.out_height * g.out_width, g.out_channels.div_ceil(PANEL));
+    let work = positions * g.out_channels * g.panels(QUAD).terms;
+    let parts = workers.count().min(work / WORTH).max(1);
+    let by_positions = positions >= parts * tile::ROWS || positions >= panels;
+    let part = |i: usize| {
+        let share = |len: usize| len * i / parts..len * (i + 1) / parts;
+        match by_positions {
+            true => Part { positions: share(positions), panels: 0..panels },
+            false => Part { positions: 0..positions, panels: share(panels) },
+        }
+    };
+    assert!(out.len() >= positions * g.out_channels);
+    let place = &Shared(out.as_mut_ptr());
+    // SAFETY: the processor has the instructions, since the method was chosen by `Kernels`. The result is long enough. Parts
+    // share no output: either their positions or their panels are apart.
+    workers.run(parts, &|i| unsafe { compute(method, finish, layer, part(i), place.0) });
+}
+
+/// Computes the outputs of a part.
+///
+/// # Safety
+/// The processor has the instructions of `method` and `finish`; `out` holds all outputs of the layer, and nobody else
+/// touches those of the part.
+unsafe fn compute<I: Int, E: Element<I>, O>(
+    method: &Method<E>,
+    finish: Finish<O>,
+    layer: &Layer<I>,
+    part: Part,
+    out: *mut O,
+) {
+    let g = layer.g;
+    let (panels, terms) = (g.panels(QUAD), g.panels(QUAD).terms);
+    let most_rows = (ROOM / (terms * size_of::<E>())).min(MOST_ROWS);
+    let most_rows = most_rows - most_rows % tile::ROWS;
+    let padding = [E::prepared(layer.in_zero), E::prepared(I::saturate(0))];
+    let mut room = [const { MaybeUninit::<u64>::uninit() }; ROOM / 8];
+    let mut sums = [const { MaybeUninit::<i32>::uninit() }; MOST_ROWS * GROUP];
+    let mut starts = [0; STARTS];
+    for chunk in chunks(part.panels, STARTS / PANEL) {
+        let outputs = chunk.start * PANEL..g.out_channels.min(chunk.end * PANEL);
+        start(layer, method.excess, outputs.clone(), &mut starts);
+        for positions in chunks(part.positions.clone(), most_rows) {
+            // A linear layer's rows may be its input; others are gathered.
+            // SAFETY: any bits make numbers of type `E`, an integer; the room holds `most_rows * terms` of them.
+            let block =
+                unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<E>(), positions.len() * terms) };
+            for (row, at) in block.chunks_exact_mut(terms).zip(positions.clone()) {
+                gather::row(g, layer.x, padding, [at / g.out_width, at % g.out_width], row);
+            }
+            let rows = Rows { first: block.as_ptr(), stride: terms };
+            for group in chunks(chunk.clone(), GROUP / PANEL) {
+                let first = group.start * PANEL;
+                let width = g.out_channels.min(group.end * PANEL) - first;
+                let weight = &layer.w.weight[panels.start(group.start)..][..width * terms];
+                // SAFETY: there are `positions.len()` rows of `terms` inputs, `width` outputs of `terms` weights, and room for
+                // their sums, which the product fills.
+                let sums = unsafe {
+                    (method.product)(rows, positions.len(), weight, terms, sums.as_mut_ptr().cast());
+                    core::slice::from_raw_parts(sums.as_ptr().cast::<i32>(), positions.len() * width)
+                };
+                let group = Group {
+                    w: layer.w,
+                    epilogue: layer.epilogue,
+                    starts: &starts[first - outputs.start..][..width],
+                    first_output: first,
+                    channels: g.out_channels,
+                };
+                for (sums, position) in sums.chunks_exact(width).zip(positions.clone()) {
+                    // SAFETY: these outputs belong to the part.
+                    unsafe { finish(&group, sums, position, out) };
+                }
+            }
+        }
+    }
+}
+
+/// Cuts a range into pieces.
+fn chunks(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(len).map(move |start| start..range.end.min(start + len))
+}
+
+/// What the sums of outputs begin with: the bias, less what the inputs have too much.
+fn start<I>(layer: &Layer<I>, excess: i32, outputs: Range<usize>, starts: &mut [i32; STARTS]) {
+    let panels = layer.g.panels(QUAD);
+    let starts = &mut starts[..outputs.len()];
+    starts.copy_from_slice(&layer.w.bias[outputs.clone()]);
+    if excess == 0 {
+        return;
+    }
+    for (panel, starts) in (outputs.start / PANEL..).zip(starts.chunks_mut(PANEL)) {
+        let mut sums = [0i32; PANEL];
+        for group in
+            layer.w.weight[panels.start(panel)..][..panels.terms * starts.len()].chunks_exact(QUAD * starts.len())
+        {
+            for (sum, quad) in sums.iter_mut().zip(group.chunks_exact(QUAD)) {
+                *sum += quad.iter().map(|&w| i32::from(w)).sum::<i32>();
+            }
+        }
+        for (start, sum) in starts.iter_mut().zip(sums) {
+            *start = start.wrapping_sub(sum.wrapping_mul(excess));
+        }
+    }
+}
+
+/// Writes the outputs of a position as the portable kernel does.
+///
+/// # Safety
+/// `out` holds the position's outputs, and nobody else touches those of the group.
+unsafe fn finish<O: Int>(group: &Group, sums: &[i32], position: usize, out: *mut O) {
+    let first = position * group.channels;
+    for (i, (&sum, &start)) in sums.iter().zip(group.starts).enumerate() {
+        let output = group.first_output + i;
+        // SAFETY: promised by the caller.
+        let place = unsafe { &mut *out.add(first + output) };
+        *place = group.epilogue.finish(group.w, output, start.wrapping_add(sum), first, *place);
+    }
+}

@@ -1,0 +1,212 @@
+//! Sums of a few rows and outputs, kept in registers over all terms.
+
+use crate::panels::{PANEL, QUAD};
+
+/// Rows of the widest tile.
+pub const ROWS: usize = 6;
+
+/// Rows of inputs, one behind the other.
+#[derive(Clone, Copy)]
+pub struct Rows<E> {
+    pub first: *const E,
+    /// Inputs from one row to the next.
+    pub stride: usize,
+}
+
+/// Computes the sums `[count, outputs]` of so many rows and of the outputs whose weights are given: panels of the file's
+/// order, of which the last may be narrow.
+///
+/// # Safety
+/// The processor has the instructions; there are `count` rows of `terms` inputs, and room for the sums.
+pub type Product<E> = unsafe fn(rows: Rows<E>, count: usize, weight: &[i8], terms: usize, sums: *mut i32);
+
+/// What an instruction set does with four inputs and their weights, for several outputs at once.
+///
+/// # Safety
+/// Every function needs the processor's instructions, and what its pointer points to.
+pub unsafe trait Dot {
+    /// An input as the instruction takes it.
+    type Input: Copy;
+    /// Four inputs, for every output.
+    type Inputs: Copy;
+    /// Four weights of each output.
+    type Weights: Copy;
+    /// Sums of the outputs.
+    type Sums: Copy;
+    /// Outputs side by side; divides [`PANEL`].
+    const OUTPUTS: usize;
+
+    unsafe fn zero() -> Self::Sums;
+    unsafe fn inputs(at: *const Self::Input) -> Self::Inputs;
+    unsafe fn weights(at: *const i8) -> Self::Weights;
+    /// The weights of fewer outputs; reads no others.
+    unsafe fn some_weights(at: *const i8, outputs: usize) -> Self::Weights;
+    unsafe fn dot(sums: Self::Sums, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sums;
+    unsafe fn store(sums: Self::Sums, at: *mut i32);
+}
+
+/// A [`Product`] by tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
+#[inline(always)]
+pub unsafe fn product<D: Dot, const WIDE: usize>(
+    rows: Rows<D::Input>,
+    count: usize,
+    weight: &[i8],
+    terms: usize,
+    sums: *mut i32,
+) {
+    let outputs = weight.len() / terms;
+    let mut output = 0;
+    while output < outputs {
+        let width = PANEL.min(outputs - output / PANEL * PANEL);
+        // Registers side by side: over several panels only where all of them are full.
+        let full = outputs / PANEL * PANEL;
+        let wide = WIDE * D::OUTPUTS;
+        let fits = |vectors: usize| {
+            let end = output + vectors * D::OUTPUTS;
+            end <= full || end <= output / PANEL * PANEL + width
+        };
+        let block = Block {
+            rows,
+            count,
+            weight: weight[output / PANEL * PANEL * terms..].as_ptr(),
+            lane: output % PANEL,
+            width,
+            terms,
+            // SAFETY: within the sums.
+            sums: unsafe { sums.add(output) },
+            stride: outputs,
+        };
+        // SAFETY: as promised to this function; tiles reach over outputs that exist.
+        unsafe {
+            if fits(WIDE) {
+                block.tiles::<D, ROWS, WIDE>();
+                output += wide;
+            } else if WIDE > 2 && fits(2) {
+                block.tiles::<D, 8, 2>();
+                output += 2 * D::OUTPUTS;
+            } else if fits(1) {
+                block.tiles::<D, 8, 1>();
+                output += D::OUTPUTS;
+            } else {
+                block.narrow_tiles::<D>(width - output % PANEL);
+                output += width - output % PANEL;
+            }
+        }
+    }
+}
+
+/// All rows of some outputs.
+#[derive(Clone, Copy)]
+struct Block<E> {
+    rows: Rows<E>,
+    count: usize,
+    /// The panel of the first output.
+    weight: *const i8,
+    /// The first output's place in it.
+    lane: usize,
+    /// Outputs of the panel.
+    width: usize,
+    terms: usize,
+    sums: *mut i32,
+    /// From the sums of a row to those of the next.
+    stride: usize,
+}
+
+impl<E: Copy> Block<E> {
+    #[inline(always)]
+    unsafe fn tiles<D: Dot<Input = E>, const R: usize, const V: usize>(&self) {
+        let mut row = 0;
+        while row < self.count {
+            // SAFETY: the rows exist.
+            unsafe {
+                match self.count - row {
+                    left if left >= R => {
+                        self.tile::<D, R, V>(row);
+                        row += R;
+                    }
+                    left if left >= 4 && R > 4 => {
+                        self.tile::<D, 4, V>(row);
+                        row += 4;
+                    }
+                    2.. => {
+                        self.tile::<D, 2, V>(row);
+                        row += 2;
+                    }
+                    _ => {
+                        self.tile::<D, 1, V>(row);
+                        row += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<D: Dot<Input = E>, const R: usize, const V: usize>(&self, row: usize) {
+        // SAFETY: rows `row..row + R` of `terms` inputs exist, and the weights of `V` registers of outputs.
+        unsafe {
+            let mut sums = [[D::zero(); V]; R];
+            let first = self.rows.first.add(row * self.rows.stride);
+            let mut group = self.weight.add(self.lane * QUAD);
+            for quad in 0..self.terms / QUAD {
+                let mut weights = [D::weights(group); V];
+                for (v, weights) in weights.iter_mut().enumerate().skip(1) {
+                    // A register of a later panel lies a panel's weights behind; lanes are the same.
+                    let (panel, lane) = (v * D::OUTPUTS / PANEL, v * D::OUTPUTS % PANEL);
+                    *weights = D::weights(group.add(panel * PANEL * self.terms + lane * QUAD));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let inputs = D::inputs(first.add(r * self.rows.stride + quad * QUAD));
+                    for (sums, &weights) in sums.iter_mut().zip(&weights) {
+                        *sums = D::dot(*sums, inputs, weights);
+                    }
+                }
+                group = group.add(QUAD * self.width);
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, &sums) in sums.iter().enumerate() {
+                    D::store(sums, self.sums.add((row + r) * self.stride + v * D::OUTPUTS));
+                }
+            }
+        }
+    }
+
+    /// Fewer outputs than a register holds.
+    #[inline(always)]
+    unsafe fn narrow_tiles<D: Dot<Input = E>>(&self, outputs: usize) {
+        let mut row = 0;
+        while row < self.count {
+            // SAFETY: the rows exist.
+            unsafe {
+                if self.count - row >= 8 {
+                    self.narrow_tile::<D, 8>(row, outputs);
+                    row += 8;
+                } else {
+                    self.narrow_tile::<D, 1>(row, outputs);
+                    row += 1;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow_tile<D: Dot<Input = E>, const R: usize>(&self, row: usize, outputs: usize) {
+        // SAFETY: as for `tile`; of the weights only those of the outputs are read, and only their sums are written.
+        unsafe {
+            let mut sums = [D::zero(); R];
+            let first = self.rows.first.add(row * self.rows.stride);
+            for quad in 0..self.terms / QUAD {
+                let weights = D::some_weights(self.weight.add((quad * self.width + self.lane) * QUAD), outputs);
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    *sums = D::dot(*sums, D::inputs(first.add(r * self.rows.stride + quad * QUAD)), weights);
+                }
+            }
+            for (r, &sums) in sums.iter().enumerate() {
+                let mut stored = [0; PANEL];
+                D::store(sums, stored.as_mut_ptr());
+                let place = self.sums.add((row + r) * self.stride);
+                core::ptr::copy_nonoverlapping(stored.as_ptr(), place, outputs);
+            }
+        }
+    }
+}

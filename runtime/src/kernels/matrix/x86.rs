@@ -1,0 +1,347 @@
+//! x86-64: dot products of AVX2, AVX-VNNI, AVX-512 and AVX-512 VNNI.
+//!
+//! Bytes go through `vpdpbusd`, which takes inputs unsigned (128 too much each) and does not saturate. Words go through
+//! `vpdpwssd`, or `vpmaddwd` and an addition: weights of 8 bits are widened, so that no product of the pair saturates.
+
+use core::arch::x86_64::*;
+
+use super::tile::{Dot, Product, Rows, product};
+use super::{Group, Method};
+use crate::kernels::int8::Residual;
+use crate::kernels::isa::Isa;
+
+/// How 8-bit inputs are multiplied as bytes; `None` where they are widened to words.
+pub fn bytes(isa: Isa) -> Option<Method<u8>> {
+    let product: Product<u8> = match isa {
+        Isa::Avx512Vnni => bytes_avx512_vnni,
+        Isa::AvxVnni => bytes_avx_vnni,
+        _ => return None,
+    };
+    Some(Method { product, excess: 128 })
+}
+
+/// How words are multiplied.
+pub fn words(isa: Isa) -> Method<i16> {
+    let product: Product<i16> = match isa {
+        Isa::Avx512Vnni => words_avx512_vnni,
+        Isa::Avx512 => words_avx512,
+        Isa::AvxVnni => words_avx_vnni,
+        _ => words_avx2,
+    };
+    Method { product, excess: 0 }
+}
+
+/// Defines a product by an instruction set.
+macro_rules! products {
+    ($($name:ident: $dot:ty, $wide:literal, $features:literal;)*) => {$(
+        #[target_feature(enable = $features)]
+        unsafe fn $name(
+            rows: Rows<<$dot as Dot>::Input>, count: usize, weight: &[i8], terms: usize, sums: *mut i32,
+        ) {
+            // SAFETY: the caller's promises, and the features of this function.
+            unsafe { product::<$dot, $wide>(rows, count, weight, terms, sums) }
+        }
+    )*};
+}
+
+products! {
+    bytes_avx512_vnni: Bytes512, 4, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni";
+    words_avx512_vnni: Words512<true>, 4, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni";
+    words_avx512: Words512<false>, 4, "avx512f,avx512bw,avx512vl,avx512dq";
+    bytes_avx_vnni: Bytes256, 2, "avx2,avxvnni";
+    words_avx_vnni: Words256<true>, 2, "avx2,avxvnni";
+    words_avx2: Words256<false>, 2, "avx2";
+}
+
+/// 16 outputs, one dword each.
+struct Bytes512;
+
+// SAFETY: each function does what the trait says, given its instructions and pointers.
+unsafe impl Dot for Bytes512 {
+    type Input = u8;
+    type Inputs = __m512i;
+    type Weights = __m512i;
+    type Sums = __m512i;
+    const OUTPUTS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn inputs(at: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(at.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn weights(at: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn some_weights(at: *const i8, outputs: usize) -> __m512i {
+        unsafe { _mm512_maskz_loadu_epi32(((1u32 << outputs) - 1) as u16, at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sums, inputs, weights) }
+    }
+    #[inline(always)]
+    unsafe fn store(sums: __m512i, at: *mut i32) {
+        unsafe { _mm512_storeu_si512(at.cast(), sums) }
+    }
+}
+
+/// 8 outputs, two dwords each: the first and the second pair of terms.
+struct Words512<const VNNI: bool>;
+
+// SAFETY: each function does what the trait says, given its instructions and pointers.
+unsafe impl<const VNNI: bool> Dot for Words512<VNNI> {
+    type Input = i16;
+    type Inputs = __m512i;
+    type Weights = __m512i;
+    type Sums = __m512i;
+    const OUTPUTS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn inputs(at: *const i16) -> __m512i {
+        unsafe { _mm512_set1_epi64(at.cast::<i64>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn weights(at: *const i8) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(at.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn some_weights(at: *const i8, outputs: usize) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi32(((1u32 << outputs) - 1) as u8, at.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
+        unsafe {
+            if VNNI {
+                _mm512_dpwssd_epi32(sums, inputs, weights)
+            } else {
+                _mm512_add_epi32(sums, _mm512_madd_epi16(inputs, weights))
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(sums: __m512i, at: *mut i32) {
+        unsafe {
+            let both = _mm512_add_epi32(sums, _mm512_srli_epi64::<32>(sums));
+            _mm256_storeu_si256(at.cast(), _mm512_cvtepi64_epi32(both));
+        }
+    }
+}
+
+/// 8 outputs, one dword each.
+struct Bytes256;
+
+// SAFETY: each function does what the trait says, given its instructions and pointers.
+unsafe impl Dot for Bytes256 {
+    type Input = u8;
+    type Inputs = __m256i;
+    type Weights = __m256i;
+    type Sums = __m256i;
+    const OUTPUTS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m256i {
+        unsafe { _mm256_setzero_si256() }
+    }
+    #[inline(always)]
+    unsafe fn inputs(at: *const u8) -> __m256i {
+        unsafe { _mm256_set1_epi32(at.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn weights(at: *const i8) -> __m256i {
+        unsafe { _mm256_loadu_si256(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn some_weights(at: *const i8, outputs: usize) -> __m256i {
+        unsafe { _mm256_maskload_epi32(at.cast(), first_of_8(outputs)) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
+        unsafe { _mm256_dpbusd_avx_epi32(sums, inputs, weights) }
+    }
+    #[inline(always)]
+    unsafe fn store(sums: __m256i, at: *mut i32) {
+        unsafe { _mm256_storeu_si256(at.cast(), sums) }
+    }
+}
+
+/// All bits of the first so many dwords.
+#[inline(always)]
+unsafe fn first_of_8(count: usize) -> __m256i {
+    const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: at most 8 of the 16 numbers are skipped.
+    unsafe { _mm256_loadu_si256(ONES.as_ptr().add(8 - count.min(8)).cast()) }
+}
+
+/// 4 outputs, two dwords each: the first and the second pair of terms.
+struct Words256<const VNNI: bool>;
+
+// SAFETY: each function does what the trait says, given its instructions and pointers.
+unsafe impl<const VNNI: bool> Dot for Words256<VNNI> {
+    type Input = i16;
+    type Inputs = __m256i;
+    type Weights = __m256i;
+    type Sums = __m256i;
+    const OUTPUTS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m256i {
+        unsafe { _mm256_setzero_si256() }
+    }
+    #[inline(always)]
+    unsafe fn inputs(at: *const i16) -> __m256i {
+        unsafe { _mm256_set1_epi64x(at.cast::<i64>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn weights(at: *const i8) -> __m256i {
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(at.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn some_weights(at: *const i8, outputs: usize) -> __m256i {
+        unsafe {
+            let mask = _mm256_castsi256_si128(first_of_8(outputs));
+            _mm256_cvtepi8_epi16(_mm_maskload_epi32(at.cast(), mask))
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
+        unsafe {
+            if VNNI {
+                _mm256_dpwssd_avx_epi32(sums, inputs, weights)
+            } else {
+                _mm256_add_epi32(sums, _mm256_madd_epi16(inputs, weights))
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(sums: __m256i, at: *mut i32) {
+        unsafe {
+            let both = _mm256_add_epi32(sums, _mm256_srli_epi64::<32>(sums));
+            let even = _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+            _mm_storeu_si128(at.cast(), _mm256_castsi256_si128(even));
+        }
+    }
+}
+
+/// Eight outputs: from sums to what is stored, still in 64 bits.
+///
+/// # Safety
+/// Needs AVX-512; `sums`, `starts` and the rescale rows of the mask's outputs exist.
+#[inline(always)]
+unsafe fn rescaled(group: &Group, mask: u8, sums: *const i32, i: usize, residual: Option<__m512i>) -> __m512i {
+    // SAFETY: promised by the caller; masked loads read nothing else.
+    unsafe {
+        let start = _mm256_maskz_loadu_epi32(mask, group.starts.as_ptr().add(i));
+        let sum = _mm512_cvtepi32_epi64(_mm256_add_epi32(start, _mm256_maskz_loadu_epi32(mask, sums.add(i))));
+        let output = group.first_output + i;
+        let rescale = group.w.rescale.as_ptr();
+        let (multiplier, shift, exact);
+        if let Some(residual) = residual {
+            // Rows of three: multiplier, shift, factor of the residual.
+            let rows = rescale.add(output * 3);
+            let (low, high) = if mask == 0xff {
+                (_mm512_loadu_si512(rows.cast()), _mm512_castsi256_si512(_mm256_loadu_si256(rows.add(16).cast())))
+            } else {
+                let numbers = (1u32 << (mask.count_ones() * 3)) - 1;
+                (
+                    _mm512_maskz_loadu_epi32(numbers as u16, rows),
+                    _mm512_maskz_loadu_epi32((numbers >> 16) as u16, rows.wrapping_add(16)),
+                )
+            };
+            let third = |from: i32| {
+                let at = |i: i32| 3 * i + from;
+                let index =
+                    _mm512_setr_epi32(at(0), 0, at(1), 0, at(2), 0, at(3), 0, at(4), 0, at(5), 0, at(6), 0, at(7), 0);
+                _mm512_permutex2var_epi32(low, index, high)
+            };
+            multiplier = third(0);
+            shift = _mm512_maskz_mov_epi32(0x5555, third(1));
+            exact = _mm512_add_epi64(_mm512_mul_epi32(sum, multiplier), _mm512_mul_epi32(residual, third(2)));
+        } else {
+            let pairs = _mm512_maskz_loadu_epi64(mask, rescale.add(output * 2).cast());
+            multiplier = pairs;
+            shift = _mm512_srli_epi64::<32>(pairs);
+            exact = _mm512_mul_epi32(sum, multiplier);
+        }
+        let half = _mm512_sllv_epi64(_mm512_set1_epi64(1), _mm512_sub_epi64(shift, _mm512_set1_epi64(1)));
+        let mut y = _mm512_srav_epi64(_mm512_add_epi64(exact, half), shift);
+        if group.epilogue.relu {
+            y = _mm512_max_epi64(y, _mm512_setzero_si512());
+        }
+        y = _mm512_add_epi64(y, _mm512_set1_epi64(group.epilogue.zero_point.into()));
+        let limit = 1i64 << (group.epilogue.bits - 1);
+        _mm512_min_epi64(_mm512_max_epi64(y, _mm512_set1_epi64(-limit)), _mm512_set1_epi64(limit - 1))
+    }
+}
+
+/// The residual of eight outputs, from index `at` on, with its zero point taken off.
+///
+/// # Safety
+/// Needs AVX-512; the numbers of the mask exist.
+#[inline(always)]
+unsafe fn residual(residual: &Residual, mask: u8, at: usize, place: impl Fn() -> __m512i) -> Option<__m512i> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match residual {
+            Residual::None => None,
+            Residual::I8(r, zero) => {
+                let r = _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(mask.into(), r.as_ptr().add(at)));
+                Some(_mm512_sub_epi64(r, _mm512_set1_epi64((*zero).into())))
+            }
+            Residual::I16(r) => Some(_mm512_cvtepi16_epi64(_mm_maskz_loadu_epi16(mask, r.as_ptr().add(at)))),
+            Residual::InPlace(zero) => Some(_mm512_sub_epi64(place(), _mm512_set1_epi64((*zero).into()))),
+        }
+    }
+}
+
+/// Masks of eight outputs at a time.
+#[inline(always)]
+fn eights(len: usize) -> impl Iterator<Item = (usize, u8)> {
+    (0..len).step_by(8).map(move |i| (i, if len - i >= 8 { 0xff } else { (1 << (len - i)) - 1 }))
+}
+
+/// Writes the outputs of a position as 8-bit integers.
+///
+/// # Safety
+/// Needs AVX-512; `out` holds the position's outputs, and nobody else touches those of the group.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+pub unsafe fn finish_bytes(group: &Group, sums: &[i32], position: usize, out: *mut i8) {
+    for (i, mask) in eights(sums.len()) {
+        let at = position * group.channels + group.first_output + i;
+        // SAFETY: promised by the caller; masks keep to the outputs of the group.
+        unsafe {
+            let place = out.add(at);
+            let read = || _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(mask.into(), place));
+            let residual = residual(&group.epilogue.residual, mask, at, read);
+            let y = rescaled(group, mask, sums.as_ptr(), i, residual);
+            _mm_mask_storeu_epi8(place, mask.into(), _mm512_cvtepi64_epi8(y));
+        }
+    }
+}
+
+/// Writes the outputs of a position as 16-bit integers.
+///
+/// # Safety
+/// As [`finish_bytes`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+pub unsafe fn finish_words(group: &Group, sums: &[i32], position: usize, out: *mut i16) {
+    for (i, mask) in eights(sums.len()) {
+        let at = position * group.channels + group.first_output + i;
+        // SAFETY: promised by the caller; masks keep to the outputs of the group.
+        unsafe {
+            let place = out.add(at);
+            let read = || _mm512_cvtepi16_epi64(_mm_maskz_loadu_epi16(mask, place));
+            let residual = residual(&group.epilogue.residual, mask, at, read);
+            let y = rescaled(group, mask, sums.as_ptr(), i, residual);
+            _mm_mask_storeu_epi16(place, mask, _mm512_cvtepi64_epi16(y));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Who computes: the calling thread alone, or several that share an operator's work.
+
+/// Threads, or cores, that share the work of one operator. An application that has a pool of its own lends it by a few lines,
+/// so that no second pool fights it for the cores; with the feature `std`, [`Pool`](crate::Pool) is one that is ready.
+///
+/// Results do not depend on the number of workers.
+///
+/// ```
+/// struct Rayon;
+///
+/// impl driftlet_runtime::Workers for Rayon {
+///     fn count(&self) -> usize {
+///         4 // rayon::current_num_threads()
+///     }
+///     fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+///         (0..parts).for_each(work); // (0..parts).into_par_iter().for_each(work)
+///     }
+/// }
+/// ```
+pub trait Workers: Sync {
+    /// How many parts an operator should be divided into at most.
+    fn count(&self) -> usize;
+
+    /// Calls `work` once for each part in `0..parts`, on any threads, in any order, and returns when all calls have.
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync));
+}
+
+/// The calling thread alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
+impl Workers for Alone {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        (0..parts).for_each(work);
+    }
+}
