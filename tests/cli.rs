@@ -177,18 +177,18 @@ fn export_writes_what_onnx_readers_take() -> Outcome {
 #[test]
 fn bench_gives_stable_json() -> Outcome {
     let directory = workshop()?;
-    let text = succeed(&["bench", "m.drift", "--json", "--seconds", "0"], directory.path())?;
+    let text = succeed(&["bench", "m.drift", "--json", "--seconds", "0", "--threads", "2"], directory.path())?;
     let json: serde_json::Value = serde_json::from_str(&text)?;
     for field in ["/start/map_us", "/start/parse_us", "/start/first_image_us", "/image/median_us", "/image/min_us"] {
         assert!(json.pointer(field).is_some_and(|time| time.as_f64() > Some(0.0)), "{field}");
     }
     assert!(json["image"]["runs"].as_u64() >= Some(3) && json["image"]["spread"].is_f64());
-    assert_eq!((&json["precision"], &json["threads"]), (&"int8".into(), &1.into()));
+    assert_eq!((&json["precision"], &json["threads"]), (&"int8".into(), &2.into()));
     assert_eq!(json["memory"]["file_bytes"].as_u64(), Some(std::fs::metadata(directory.path().join("m.drift"))?.len()));
-    let (speed, peak) = (json["gmacs_per_second"].as_f64(), json["peak"]["gmacs_per_second"].as_f64());
-    let share = json["peak_share"].as_f64().ok_or("no share")?;
-    assert!(peak.zip(speed).is_some_and(|(peak, speed)| (speed / peak / share - 1.0).abs() < 0.01), "{text}");
-    assert!(json["peak"]["instruction"].is_string() && json.get("energy_joules").is_some());
+    let peaks = json["peaks"].as_array().ok_or("no peaks")?;
+    assert!(peaks.iter().all(|p| p["instruction"].is_string() && p["gmacs_per_second"].as_f64() > Some(0.0)), "{text}");
+    assert!(json["peak_share"].as_f64() > Some(0.0) && json["gmacs_per_second"].as_f64() > Some(0.0), "{text}");
+    assert!(json["kernels"].is_string() && json.get("energy_joules").is_some());
     let ops = json["ops"].as_array().ok_or("no operators")?;
     let sum = |key: &str| ops.iter().filter_map(|op| op[key].as_f64()).sum::<f64>();
     assert!((sum("share") - 1.0).abs() < 0.01);

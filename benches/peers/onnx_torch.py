@@ -14,10 +14,9 @@ class Network(torch.nn.Module):
         graph = model.graph
         self.names = [value.name for value in graph.input]
         self.output = graph.output[0].name
-        self.nodes = fused([
-            (node.op_type, list(node.input), list(node.output), {a.name: helper.get_attribute_value(a) for a in node.attribute})
-            for node in graph.node
-        ])  # fmt: skip
+        parameters = lambda node: {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        nodes = [(node.op_type, list(node.input), list(node.output), parameters(node)) for node in graph.node]
+        self.nodes = fused(nodes)
         # Shapes and axes are numbers of Python, not tensors.
         self.integers, self.numbers = {}, {}
         for tensor in graph.initializer:

@@ -44,19 +44,19 @@ impl<'s, 'a> Pictures<'s, 'a> {
     }
 }
 
-/// What was measured in turn: pictures, and the peak of the machine.
+/// What was measured in turn: pictures, and peaks of the machine.
 pub struct Steady {
     /// Time of each picture.
     pub pictures: Times,
-    /// Peaks in multiply-accumulate operations per second.
-    pub peaks: Vec<f64>,
+    /// Multiply-accumulate operations per second of each peak, in ascending order.
+    pub peaks: Vec<Vec<f64>>,
 }
 
-/// Makes pictures for a while. Behind each block of pictures the loop of the peak runs as often and as long as they did.
-pub fn steady(pictures: &mut Pictures, peak: Peak, threads: usize, length: Duration) -> Steady {
-    let (mut times, mut peaks) = (Vec::new(), Vec::new());
-    let start = Instant::now();
-    while start.elapsed() < length || peaks.len() < 3 {
+/// Makes pictures for a while. Behind each block of pictures the loop of each peak runs as often and as long as they did.
+pub fn steady(pictures: &mut Pictures, peaks: &[Peak], threads: usize, length: Duration) -> Steady {
+    let (mut times, mut rates) = (Vec::new(), vec![Vec::new(); peaks.len()]);
+    let (start, mut blocks) = (Instant::now(), 0);
+    while start.elapsed() < length || blocks < 3 {
         let (block, first) = (Instant::now(), times.len());
         while block.elapsed() < BLOCK {
             let before = Instant::now();
@@ -64,10 +64,13 @@ pub fn steady(pictures: &mut Pictures, peak: Peak, threads: usize, length: Durat
             times.push(before.elapsed());
         }
         let least = times[first..].iter().min().copied().unwrap_or_default();
-        peaks.extend(peak.measure(threads, least, times.len() - first));
+        for (peak, rates) in peaks.iter().zip(&mut rates) {
+            rates.extend(peak.measure(threads, least, times.len() - first));
+        }
+        blocks += 1;
     }
-    peaks.sort_by(f64::total_cmp);
-    Steady { pictures: Times::new(times), peaks }
+    rates.iter_mut().for_each(|rates| rates.sort_by(f64::total_cmp));
+    Steady { pictures: Times::new(times), peaks: rates }
 }
 
 /// Median time of every operator over a while, at least five pictures. Looking at the clock makes a picture a little slower.
