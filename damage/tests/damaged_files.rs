@@ -2,8 +2,9 @@
 
 use aligned_vec::AVec;
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
+use driftlet_damage::reseal;
 use driftlet_quantize::{Activations, Options, Precision, quantize};
-use driftlet_runtime::format::{HEADER_LEN, Header, crc32};
+use driftlet_runtime::format::{HEADER_LEN, Header};
 use driftlet_runtime::{Guidance, Model, Network, ParseError, Sampler};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -30,15 +31,6 @@ fn files() -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
 
 fn header(file: &[u8]) -> Header {
     Header::from_bytes(file.first_chunk::<HEADER_LEN>().expect("whole header"))
-}
-
-/// Makes the checksum right again, so that a change reaches the checks behind it.
-fn reseal(file: &mut [u8]) {
-    let weights = header(file).weights.offset as usize;
-    if let Some(tables) = file.get(24..weights) {
-        let crc = crc32(0, tables);
-        file[16..20].copy_from_slice(&crc.to_le_bytes());
-    }
 }
 
 /// Parses; runs what parses, in an arena that is exactly as long as asked, unless that is unreasonable.
