@@ -2,6 +2,13 @@
 //!
 //! `docs/format.md` describes the layout for people. Everything is little-endian. Nothing here is trusted: these are raw
 //! views; [`crate::Model::parse`] turns them into a model whose every field is proved.
+//!
+//! ```
+//! use driftlet_runtime::format::{OpKind, OpRecord};
+//!
+//! let op = OpRecord { inputs: [0, 1, u32::MAX], output: 2, ..OpRecord::new(OpKind::Add) };
+//! assert_eq!(OpRecord::from_bytes(&op.to_bytes()), Some(op));
+//! ```
 
 /// First eight bytes. The high bit and the line ends reveal a transfer that mangled the file.
 pub const MAGIC: [u8; 8] = *b"\x89DRIFT\r\n";
@@ -638,6 +645,12 @@ impl OpRecord {
 }
 
 /// CRC-32 (IEEE 802.3, as in zip and PNG) of `bytes`, continued from `crc`; start with 0.
+///
+/// ```
+/// use driftlet_runtime::format::crc32;
+/// assert_eq!(crc32(0, b"123456789"), 0xcbf4_3926);
+/// assert_eq!(crc32(crc32(0, b"1234"), b"56789"), 0xcbf4_3926);
+/// ```
 pub fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     // A table of 16 words instead of 256: small in flash, and only tables are checked on every start.
     const TABLE: [u32; 16] = {

@@ -9,6 +9,14 @@ use crate::format::{
 /// A `.drift` file of which everything has been proved: every offset, shape, parameter and arena range.
 ///
 /// It borrows the file's bytes and copies no weights.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = std::fs::read("model.drift")?;
+/// let model = driftlet_runtime::Model::parse(&file)?;
+/// println!("{} bytes of arena, {} classes, pictures {:?}", model.arena_len(), model.classes(), model.image_shape());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     pub(crate) file: &'a [u8],
@@ -17,6 +25,14 @@ pub struct Model<'a> {
 }
 
 /// A class that a model knows, from [`Model::class`].
+///
+/// ```no_run
+/// # fn example(model: &driftlet_runtime::Model) {
+/// for class in (0..model.classes().max(1)).filter_map(|index| model.class(index)) {
+///     println!("{class:?}");
+/// }
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class(pub(crate) u32);
 
@@ -66,6 +82,14 @@ impl<'a> Model<'a> {
     }
 
     /// Whether the weights are those that were written: reads the whole file.
+    ///
+    /// ```no_run
+    /// # fn example(model: &driftlet_runtime::Model) -> Result<(), &'static str> {
+    /// if !model.verify_weights() {
+    ///     return Err("the download is torn; fetch the model again");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn verify_weights(&self) -> bool {
         crc32(0, &self.file[self.header.weights.offset as usize..]) == self.header.weights_crc
     }
@@ -81,6 +105,13 @@ impl<'a> Model<'a> {
     }
 
     /// Weakest and strongest guidance that the model knows.
+    ///
+    /// ```no_run
+    /// # fn example(model: &driftlet_runtime::Model) {
+    /// let (weakest, strongest) = model.guidance_range();
+    /// println!("a slider from {} to {}", weakest.to_f32(), strongest.to_f32());
+    /// # }
+    /// ```
     pub fn guidance_range(&self) -> (Guidance, Guidance) {
         (Guidance::from_q8(self.header.guidance_min), Guidance::from_q8(self.header.guidance_max))
     }
@@ -141,6 +172,14 @@ impl<'a> Model<'a> {
     }
 
     /// An operator by its place in the order of execution; for listings.
+    ///
+    /// ```no_run
+    /// # fn example(model: &driftlet_runtime::Model) {
+    /// for op in (0..model.op_count()).map(|index| model.op_info(index)) {
+    ///     println!("{} {:?} {} MACs", op.kind.name(), op.output.shape, op.macs);
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// If `index` is not below [`Model::op_count`].
@@ -316,6 +355,14 @@ impl ValueRecord {
 }
 
 /// Why a file is not a model. The text names the field; callers add the file's name.
+///
+/// ```
+/// use driftlet_runtime::{Aligned, Model, ParseError};
+/// let text = Aligned(*b"not a model");
+/// let error = Model::parse(&text.0).err();
+/// assert_eq!(error, Some(ParseError::NotDrift));
+/// assert!(error.is_some_and(|error| error.to_string().contains("driftlet quantize")));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseError {
     /// The bytes do not start at a multiple of 4.

@@ -18,6 +18,11 @@ pub enum Stream {
 }
 
 /// Ten rounds of Philox4x32.
+///
+/// ```
+/// use driftlet_runtime::noise::philox4x32;
+/// assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+/// ```
 pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for round in 0..10 {
         if round > 0 {
@@ -33,6 +38,12 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 
 /// Word `index` of a stream of a seed: word `index % 4` of the block with counter `[index / 4, 0, stream, 0]` and the
 /// seed's low and high half as key.
+///
+/// ```
+/// use driftlet_runtime::noise::{Gaussian, Stream, gaussian, word};
+/// let fifth = gaussian(word(7, Stream::Noise, 4));
+/// assert_eq!(Gaussian::new(7).nth(4), Some(fifth));
+/// ```
 pub fn word(seed: u64, stream: Stream, index: u32) -> u32 {
     block(seed, stream, index / 4)[(index % 4) as usize]
 }
@@ -77,6 +88,12 @@ impl Iterator for Gaussian {
 
 /// Maps 32 uniform bits to a Gaussian integer: the lowest bit is the sign, the other 31 are compared with the
 /// cumulative distribution of the magnitude.
+///
+/// ```
+/// use driftlet_runtime::noise::{STEPS_PER_SIGMA, gaussian};
+/// let numbers = [0, 1 << 31, (1 << 31) + 1].map(|word| f32::from(gaussian(word)) / STEPS_PER_SIGMA as f32);
+/// assert_eq!(numbers, [0.0, 0.6875, -0.6875]);
+/// ```
 pub fn gaussian(word: u32) -> i8 {
     let magnitude = THRESHOLDS.partition_point(|&t| t <= word >> 1) as i8;
     if word & 1 == 1 { -magnitude } else { magnitude }

@@ -186,7 +186,15 @@ impl<'a> Sampler<'a> {
         })
     }
 
-    /// The last picture in grey: `(77 red + 150 green + 29 blue + 128) / 256` (ITU-R BT.601).
+    /// The last picture in grey, `(77 red + 150 green + 29 blue + 128) / 256` (ITU-R BT.601).
+    ///
+    /// ```no_run
+    /// # fn example(sampler: &driftlet_runtime::Sampler, display: &mut [u8]) {
+    /// for (cell, grey) in display.iter_mut().zip(sampler.gray()) {
+    ///     *cell = grey;
+    /// }
+    /// # }
+    /// ```
     pub fn gray(&self) -> impl Iterator<Item = u8> + '_ {
         self.rgb().map(|pixel| {
             let [red, green, blue] = pixel.map(u32::from);
@@ -196,12 +204,27 @@ impl<'a> Sampler<'a> {
 
     /// The raw result of the last pass as it is stored, before `tanh` and rounding: integers of an integer model;
     /// [`Model::output_shape`], row-major.
+    ///
+    /// ```no_run
+    /// # fn example(sampler: &driftlet_runtime::Sampler) {
+    /// if let driftlet_runtime::View::I16(numbers) = sampler.raw() {
+    ///     println!("{} numbers of 16 bits", numbers.len());
+    /// }
+    /// # }
+    /// ```
     pub fn raw(&self) -> View<'_> {
         view(self.arena, &self.model.value(self.model.header.output))
     }
 
     /// The raw result of the last pass: the picture before it was rounded to pixels, in `[-1, 1]`, or a latent;
     /// [`Model::output_shape`], row-major.
+    ///
+    /// ```no_run
+    /// # fn example(sampler: &driftlet_runtime::Sampler) {
+    /// let latent: Vec<f32> = sampler.unrounded().collect();
+    /// assert_eq!(latent.len(), sampler.model().output_shape().iter().product());
+    /// # }
+    /// ```
     #[cfg(feature = "float")]
     pub fn unrounded(&self) -> impl Iterator<Item = f32> + '_ {
         let output = self.model.value(self.model.header.output);
@@ -237,6 +260,21 @@ impl<'a> Sampler<'a> {
 }
 
 /// A network that looks at pictures, a classifier say, with its arena.
+///
+/// ```no_run
+/// use driftlet_runtime::{Model, Network};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = std::fs::read("classifier.drift")?;
+/// let model = Model::parse(&file)?;
+/// let mut arena = vec![0; model.arena_len() + 15];
+/// let mut network = Network::new(&model, &mut arena)?;
+/// let picture = vec![128; network.image_len()];
+/// let seen = network.run(&picture)?;
+/// let best = seen.output.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+/// println!("{best:?}, {} features", seen.features.len());
+/// # Ok(()) }
+/// ```
 #[cfg(feature = "float")]
 pub struct Network<'a> {
     model: Model<'a>,
@@ -314,6 +352,12 @@ fn check_length(expected: usize, given: usize) -> Result<(), InputError> {
 }
 
 /// Why a model cannot be started.
+///
+/// ```
+/// use driftlet_runtime::StartError;
+/// let error = StartError::ArenaTooSmall { needed: 56_448, given: 4096 };
+/// assert_eq!(error.to_string(), "the arena has 4096 bytes, the model needs 56448; see `Model::arena_len`");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// The arena is too short.

@@ -3,6 +3,13 @@
 use crate::noise::{Gaussian, Stream, quarter_turn, word};
 
 /// What a picture starts from: its noise, and for some models style indices.
+///
+/// ```
+/// use driftlet_runtime::Start;
+/// // Eight pictures on the way from seed 1 to seed 2, both ends among them.
+/// let way = (0..7u32).map(|i| Start::Between { from: 1, to: 2, position: (i * 65_536 / 7) as u16 });
+/// assert_eq!(way.chain([Start::Seed(2)]).count(), 8);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Start<'i> {
     /// The noise of a seed.
@@ -28,6 +35,14 @@ pub enum Start<'i> {
 }
 
 /// Noise of the caller's.
+///
+/// ```
+/// use driftlet_runtime::{GivenNoise, Start};
+/// // What `Start::Seed(7)` would draw, for a model that takes 64 numbers.
+/// let steps: Vec<i8> = driftlet_runtime::noise::Gaussian::new(7).take(64).collect();
+/// let start = Start::Given { noise: GivenNoise::Steps(&steps), styles: &[] };
+/// # let _ = start;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum GivenNoise<'i> {
     /// In steps of 1/32: exact for every model.

@@ -13,6 +13,12 @@ pub mod matrix;
 pub mod moves;
 
 /// Bytes of working memory that attention of so many tokens and heads of this length needs.
+///
+/// ```
+/// use driftlet_runtime::{attention_scratch_len, format::Precision};
+/// // The keys of one head and a few queries, not the scores of all.
+/// assert_eq!(attention_scratch_len(Precision::Int8, 272, 64), 37_632);
+/// ```
 pub fn attention_scratch_len(precision: Precision, tokens: usize, head: usize) -> usize {
     match precision {
         #[cfg(feature = "float")]
