@@ -1,83 +1,168 @@
-//! Rows of a matrix product: for each output position, the inputs that its filters read, in the order of their terms.
+//! Rows of a matrix product: for each output position, where the inputs lie that its filters read. Most lie in the map, side by
+//! side, and are read there; those at its borders are copied.
+
+use core::mem::MaybeUninit;
 
 use crate::kernels::Geometry;
 use crate::panels::QUAD;
 
-/// How a micro-kernel takes its inputs: from integers of a map to what its instruction multiplies.
+/// How a micro-kernel takes its inputs.
 pub trait Element<I>: Copy {
+    /// Whether it reads the map's own numbers.
+    const IN_PLACE: bool;
+
     /// What stands for an integer of the map.
     fn prepared(x: I) -> Self;
 }
 
-impl Element<i8> for i16 {
-    #[inline(always)]
+impl Element<i8> for i8 {
+    const IN_PLACE: bool = true;
+
     fn prepared(x: i8) -> Self {
-        x.into()
+        x
     }
 }
 
 impl Element<i16> for i16 {
-    #[inline(always)]
+    const IN_PLACE: bool = true;
+
     fn prepared(x: i16) -> Self {
         x
     }
 }
 
-impl Element<i8> for i8 {
-    #[inline(always)]
+impl Element<i8> for i16 {
+    const IN_PLACE: bool = false;
+
     fn prepared(x: i8) -> Self {
-        x
+        x.into()
     }
 }
 
-/// For instructions that take one factor unsigned: 128 more, which is taken back from the sums.
-impl Element<i8> for u8 {
+/// How a row is cut: into runs of terms that lie side by side in the map.
+#[derive(Clone, Copy)]
+pub struct Runs {
+    /// Runs of a row.
+    pub count: usize,
+    /// Terms of a run, a multiple of [`QUAD`].
+    pub len: usize,
+    /// Taps of a run: all of a kernel's row, or one.
+    taps: usize,
+}
+
+impl Runs {
+    /// The fewest runs that a layer allows.
+    pub fn of(g: &Geometry) -> Self {
+        let stored = g.in_channels.next_multiple_of(QUAD);
+        let taps = if g.upsample == 1 && stored == g.in_channels { g.kernel_width } else { 1 };
+        Self { count: g.kernel_height * g.kernel_width / taps, len: taps * stored, taps }
+    }
+}
+
+/// Memory for what is copied.
+pub struct Room<'r, E> {
+    /// A run of the padding.
+    padding: *const E,
+    free: &'r mut [MaybeUninit<E>],
+    fill: E,
+}
+
+impl<'r, E: Copy> Room<'r, E> {
+    /// Begins a block of rows. `zero` stands for an input in the padding, `fill` for the terms that fill groups up; there is
+    /// room for a run more than all rows have.
+    pub fn new(g: &Geometry, runs: Runs, [zero, fill]: [E; 2], room: &'r mut [MaybeUninit<E>]) -> Self {
+        let (padding, free) = room.split_at_mut(runs.len);
+        for tap in padding.chunks_exact_mut(runs.len / runs.taps) {
+            for (i, place) in tap.iter_mut().enumerate() {
+                place.write(if i < g.in_channels { zero } else { fill });
+            }
+        }
+        Self { padding: padding.as_ptr().cast(), free, fill }
+    }
+
+    fn take(&mut self, len: usize) -> &'r mut [MaybeUninit<E>] {
+        let (taken, free) = core::mem::take(&mut self.free).split_at_mut(len);
+        self.free = free;
+        taken
+    }
+
+    /// Writes where the runs of an output position begin; each is readable for its length.
     #[inline(always)]
-    fn prepared(x: i8) -> Self {
-        (x as u8) ^ 0x80
+    pub fn row<I: Copy>(
+        &mut self,
+        g: &Geometry,
+        runs: Runs,
+        x: &[I],
+        [oy, ox]: [usize; 2],
+        table: &mut [MaybeUninit<*const E>],
+    ) where
+        E: Element<I>,
+    {
+        let lines = runs.count / g.kernel_height;
+        let left = ox * g.stride;
+        for (ky, table) in table.chunks_exact_mut(lines).enumerate() {
+            let row = g.input_row(oy, ky).map(|iy| iy * g.in_width);
+            for (line, place) in table.iter_mut().enumerate() {
+                place.write(match row {
+                    None => self.padding,
+                    Some(row) if runs.taps > 1 => match left.checked_sub(g.padding) {
+                        Some(first) if first + runs.taps <= g.in_width => {
+                            self.pixels(g, runs, x, row + first, runs.taps)
+                        }
+                        _ => self.border(g, runs, x, row, left),
+                    },
+                    Some(row) => match g.input_column(ox, line) {
+                        None => self.padding,
+                        Some(ix) => self.pixels(g, runs, x, row + ix, 1),
+                    },
+                });
+            }
+        }
+    }
+
+    /// A run inside the map, from a pixel on.
+    #[inline(always)]
+    fn pixels<I: Copy>(&mut self, g: &Geometry, runs: Runs, x: &[I], first: usize, taps: usize) -> *const E
+    where
+        E: Element<I>,
+    {
+        let from = &x[first * g.in_channels..];
+        // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
+        if E::IN_PLACE && from.len() >= runs.len {
+            return from.as_ptr().cast();
+        }
+        let place = self.take(runs.len);
+        copy(&from[..taps * g.in_channels], place, self.fill);
+        place.as_ptr().cast()
+    }
+
+    /// A kernel's row that reaches over the border of the map's row.
+    #[inline(never)]
+    fn border<I: Copy>(&mut self, g: &Geometry, runs: Runs, x: &[I], row: usize, left: usize) -> *const E
+    where
+        E: Element<I>,
+    {
+        let (place, channels) = (self.take(runs.len), g.in_channels);
+        for (kx, tap) in place.chunks_exact_mut(channels).enumerate() {
+            match (left + kx).checked_sub(g.padding).filter(|&ix| ix < g.in_width) {
+                Some(ix) => copy(&x[(row + ix) * channels..][..channels], tap, self.fill),
+                // SAFETY: the first pixel of the run of padding.
+                None => tap.iter_mut().enumerate().for_each(|(i, place)| {
+                    place.write(unsafe { *self.padding.add(i) });
+                }),
+            }
+        }
+        place.as_ptr().cast()
     }
 }
 
-/// Fills one row: the terms of an output position of a dense convolution. `zero` stands for an input in the padding, `fill`
-/// for those that fill groups up.
-#[inline(always)]
-pub fn row<I: Copy, E: Element<I>>(g: &Geometry, x: &[I], [zero, fill]: [E; 2], [oy, ox]: [usize; 2], row: &mut [E]) {
-    let channels = g.in_channels;
-    let stored = channels.next_multiple_of(QUAD);
-    let mut lines = row.chunks_exact_mut(g.kernel_width * stored);
-    for ky in 0..g.kernel_height {
-        let Some(line) = lines.next() else { return };
-        let Some(iy) = g.input_row(oy, ky) else {
-            line.fill(zero);
-            continue;
-        };
-        let input = &x[iy * g.in_width * channels..][..g.in_width * channels];
-        if g.upsample == 1 && channels == stored {
-            // The taps inside the map lie side by side.
-            let left = ox * g.stride;
-            let first = g.padding.saturating_sub(left).min(g.kernel_width);
-            let last = (g.in_width + g.padding).saturating_sub(left).clamp(first, g.kernel_width);
-            line[..first * channels].fill(zero);
-            line[last * channels..].fill(zero);
-            if first < last {
-                let from = &input[(left + first - g.padding) * channels..][..(last - first) * channels];
-                copy(from, &mut line[first * channels..last * channels]);
-            }
-            continue;
-        }
-        for (kx, tap) in line.chunks_exact_mut(stored).enumerate() {
-            match g.input_column(ox, kx) {
-                Some(ix) => copy(&input[ix * channels..][..channels], &mut tap[..channels]),
-                None => tap[..channels].fill(zero),
-            }
-            tap[channels..].fill(fill);
-        }
+/// Copies and fills up.
+fn copy<I: Copy, E: Element<I>>(from: &[I], to: &mut [MaybeUninit<E>], fill: E) {
+    let (taken, rest) = to.split_at_mut(from.len());
+    for (to, &from) in taken.iter_mut().zip(from) {
+        to.write(E::prepared(from));
     }
-}
-
-#[inline(always)]
-fn copy<I: Copy, E: Element<I>>(from: &[I], to: &mut [E]) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to = E::prepared(from);
-    }
+    rest.iter_mut().for_each(|place| {
+        place.write(fill);
+    });
 }

@@ -17,17 +17,20 @@ use super::int8::{Epilogue, Int, Weights};
 use super::isa::{Isa, Kernels};
 use crate::panels::{PANEL, QUAD};
 use crate::workers::Workers;
-use gather::Element;
+use gather::{Element, Room, Runs};
 use tile::{Product, Rows};
 
 /// Outputs whose sums are computed together: four panels.
 const GROUP: usize = 64;
 
-/// Bytes of rows that are kept at a time, on the stack.
+/// Bytes of rows that may be copied at a time, on the stack.
 const ROOM: usize = 48 << 10;
 
 /// Rows that are kept at a time at most: sums of a group of each are on the stack too.
 const MOST_ROWS: usize = 96;
+
+/// Runs of the rows that are worked off at a time.
+const MOST_RUNS: usize = 1024;
 
 /// Outputs whose sums are started together.
 const STARTS: usize = 1024;
@@ -80,8 +83,12 @@ unsafe impl<O: Send> Sync for Shared<O> {}
 
 /// Whether there are kernels for a layer besides the portable ones.
 pub fn takes(kernels: Kernels, g: &Geometry) -> bool {
-    // A row of two bytes an input has to fit, for the smallest tile.
-    kernels.0 != Isa::Portable && !g.depthwise && !g.transposed && g.panels(QUAD).terms * 2 * tile::ROWS <= ROOM
+    if kernels.0 == Isa::Portable || g.depthwise || g.transposed {
+        return false;
+    }
+    // The rows of a tile, of two bytes an input, have to fit.
+    let runs = Runs::of(g);
+    (g.panels(QUAD).terms * tile::ROWS + runs.len) * 2 <= ROOM && runs.count * tile::ROWS <= MOST_RUNS
 }
 
 /// Layers of 8-bit inputs. Call it only if [`takes`] says so.
@@ -171,33 +178,35 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
     out: *mut O,
 ) {
     let g = layer.g;
-    let (panels, terms) = (g.panels(QUAD), g.panels(QUAD).terms);
-    let most_rows = (ROOM / (terms * size_of::<E>())).min(MOST_ROWS);
+    let (panels, runs) = (g.panels(QUAD), Runs::of(g));
+    let most_rows = (ROOM / size_of::<E>() - runs.len) / panels.terms;
+    let most_rows = most_rows.min(MOST_RUNS / runs.count).min(MOST_ROWS);
     let most_rows = most_rows - most_rows % tile::ROWS;
     let padding = [E::prepared(layer.in_zero), E::prepared(I::saturate(0))];
     let mut room = [const { MaybeUninit::<u64>::uninit() }; ROOM / 8];
+    // SAFETY: the same bytes, as what needs no alignment beyond that of 64 bits.
+    let room: &mut [MaybeUninit<E>] =
+        unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), ROOM / size_of::<E>()) };
+    let mut table = [const { MaybeUninit::<*const E>::uninit() }; MOST_RUNS];
     let mut sums = [const { MaybeUninit::<i32>::uninit() }; MOST_ROWS * GROUP];
     let mut starts = [0; STARTS];
     for chunk in chunks(part.panels, STARTS / PANEL) {
         let outputs = chunk.start * PANEL..g.out_channels.min(chunk.end * PANEL);
         start(layer, method.excess, outputs.clone(), &mut starts);
         for positions in chunks(part.positions.clone(), most_rows) {
-            // A linear layer's rows may be its input; others are gathered.
-            // SAFETY: any bits make numbers of type `E`, an integer; the room holds `most_rows * terms` of them.
-            let block =
-                unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<E>(), positions.len() * terms) };
-            for (row, at) in block.chunks_exact_mut(terms).zip(positions.clone()) {
-                gather::row(g, layer.x, padding, [at / g.out_width, at % g.out_width], row);
+            let mut copies = Room::new(g, runs, padding, room);
+            for (row, at) in table.chunks_exact_mut(runs.count).zip(positions.clone()) {
+                copies.row(g, runs, layer.x, [at / g.out_width, at % g.out_width], row);
             }
-            let rows = Rows { first: block.as_ptr(), stride: terms };
+            let rows = Rows { table: table.as_ptr().cast(), runs: runs.count, len: runs.len };
             for group in chunks(chunk.clone(), GROUP / PANEL) {
                 let first = group.start * PANEL;
                 let width = g.out_channels.min(group.end * PANEL) - first;
-                let weight = &layer.w.weight[panels.start(group.start)..][..width * terms];
-                // SAFETY: there are `positions.len()` rows of `terms` inputs, `width` outputs of `terms` weights, and room for
-                // their sums, which the product fills.
+                let weight = &layer.w.weight[panels.start(group.start)..][..width * panels.terms];
+                // SAFETY: there are `positions.len()` rows, `width` outputs of as many weights, and room for their sums,
+                // which the product fills. The input and the room outlive the table.
                 let sums = unsafe {
-                    (method.product)(rows, positions.len(), weight, terms, sums.as_mut_ptr().cast());
+                    (method.product)(rows, positions.len(), weight, panels.terms, sums.as_mut_ptr().cast());
                     core::slice::from_raw_parts(sums.as_ptr().cast::<i32>(), positions.len() * width)
                 };
                 let group = Group {

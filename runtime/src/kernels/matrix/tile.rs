@@ -5,19 +5,35 @@ use crate::panels::{PANEL, QUAD};
 /// Rows of the widest tile.
 pub const ROWS: usize = 6;
 
-/// Rows of inputs, one behind the other.
+/// Rows of inputs, each in several runs.
 #[derive(Clone, Copy)]
 pub struct Rows<E> {
-    pub first: *const E,
-    /// Inputs from one row to the next.
-    pub stride: usize,
+    /// Where the runs begin, row by row.
+    pub table: *const *const E,
+    /// Runs of a row.
+    pub runs: usize,
+    /// Terms of a run, a multiple of [`QUAD`].
+    pub len: usize,
+}
+
+impl<E> Rows<E> {
+    /// Where a run of some rows begins.
+    ///
+    /// # Safety
+    /// The rows exist.
+    #[inline(always)]
+    unsafe fn run<const R: usize>(&self, row: usize, run: usize) -> [*const E; R] {
+        // SAFETY: promised by the caller.
+        core::array::from_fn(|r| unsafe { *self.table.add((row + r) * self.runs + run) })
+    }
 }
 
 /// Computes the sums `[count, outputs]` of so many rows and of the outputs whose weights are given: panels of the file's
 /// order, of which the last may be narrow.
 ///
 /// # Safety
-/// The processor has the instructions; there are `count` rows of `terms` inputs, and room for the sums.
+/// The processor has the instructions; there are `count` rows whose runs have `terms` terms together, all readable, and room
+/// for the sums.
 pub type Product<E> = unsafe fn(rows: Rows<E>, count: usize, weight: &[i8], terms: usize, sums: *mut i32);
 
 /// What an instruction set does with four inputs and their weights, for several outputs at once.
@@ -146,22 +162,24 @@ impl<E: Copy> Block<E> {
         // SAFETY: rows `row..row + R` of `terms` inputs exist, and the weights of `V` registers of outputs.
         unsafe {
             let mut sums = [[D::zero(); V]; R];
-            let first = self.rows.first.add(row * self.rows.stride);
             let mut group = self.weight.add(self.lane * QUAD);
-            for quad in 0..self.terms / QUAD {
-                let mut weights = [D::weights(group); V];
-                for (v, weights) in weights.iter_mut().enumerate().skip(1) {
-                    // A register of a later panel lies a panel's weights behind; lanes are the same.
-                    let (panel, lane) = (v * D::OUTPUTS / PANEL, v * D::OUTPUTS % PANEL);
-                    *weights = D::weights(group.add(panel * PANEL * self.terms + lane * QUAD));
-                }
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let inputs = D::inputs(first.add(r * self.rows.stride + quad * QUAD));
-                    for (sums, &weights) in sums.iter_mut().zip(&weights) {
-                        *sums = D::dot(*sums, inputs, weights);
+            for run in 0..self.rows.runs {
+                let inputs = self.rows.run::<R>(row, run);
+                for term in (0..self.rows.len).step_by(QUAD) {
+                    let mut weights = [D::weights(group); V];
+                    for (v, weights) in weights.iter_mut().enumerate().skip(1) {
+                        // A register of a later panel lies a panel's weights behind; lanes are the same.
+                        let (panel, lane) = (v * D::OUTPUTS / PANEL, v * D::OUTPUTS % PANEL);
+                        *weights = D::weights(group.add(panel * PANEL * self.terms + lane * QUAD));
                     }
+                    for (sums, at) in sums.iter_mut().zip(inputs) {
+                        let inputs = D::inputs(at.add(term));
+                        for (sums, &weights) in sums.iter_mut().zip(&weights) {
+                            *sums = D::dot(*sums, inputs, weights);
+                        }
+                    }
+                    group = group.add(QUAD * self.width);
                 }
-                group = group.add(QUAD * self.width);
             }
             for (r, sums) in sums.iter().enumerate() {
                 for (v, &sums) in sums.iter().enumerate() {
@@ -194,11 +212,15 @@ impl<E: Copy> Block<E> {
         // SAFETY: as for `tile`; of the weights only those of the outputs are read, and only their sums are written.
         unsafe {
             let mut sums = [D::zero(); R];
-            let first = self.rows.first.add(row * self.rows.stride);
-            for quad in 0..self.terms / QUAD {
-                let weights = D::some_weights(self.weight.add((quad * self.width + self.lane) * QUAD), outputs);
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    *sums = D::dot(*sums, D::inputs(first.add(r * self.rows.stride + quad * QUAD)), weights);
+            let mut group = self.weight.add(self.lane * QUAD);
+            for run in 0..self.rows.runs {
+                let inputs = self.rows.run::<R>(row, run);
+                for term in (0..self.rows.len).step_by(QUAD) {
+                    let weights = D::some_weights(group, outputs);
+                    for (sums, at) in sums.iter_mut().zip(inputs) {
+                        *sums = D::dot(*sums, D::inputs(at.add(term)), weights);
+                    }
+                    group = group.add(QUAD * self.width);
                 }
             }
             for (r, &sums) in sums.iter().enumerate() {

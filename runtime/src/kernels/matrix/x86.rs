@@ -11,8 +11,8 @@ use crate::kernels::int8::Residual;
 use crate::kernels::isa::Isa;
 
 /// How 8-bit inputs are multiplied as bytes; `None` where they are widened to words.
-pub fn bytes(isa: Isa) -> Option<Method<u8>> {
-    let product: Product<u8> = match isa {
+pub fn bytes(isa: Isa) -> Option<Method<i8>> {
+    let product: Product<i8> = match isa {
         Isa::Avx512Vnni => bytes_avx512_vnni,
         Isa::AvxVnni => bytes_avx_vnni,
         _ => return None,
@@ -53,12 +53,15 @@ products! {
     words_avx2: Words256<false>, 2, "avx2";
 }
 
+/// 128 more in each of four bytes.
+const EXCESS: i32 = 0x8080_8080_u32 as i32;
+
 /// 16 outputs, one dword each.
 struct Bytes512;
 
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl Dot for Bytes512 {
-    type Input = u8;
+    type Input = i8;
     type Inputs = __m512i;
     type Weights = __m512i;
     type Sums = __m512i;
@@ -69,8 +72,8 @@ unsafe impl Dot for Bytes512 {
         unsafe { _mm512_setzero_si512() }
     }
     #[inline(always)]
-    unsafe fn inputs(at: *const u8) -> __m512i {
-        unsafe { _mm512_set1_epi32(at.cast::<i32>().read_unaligned()) }
+    unsafe fn inputs(at: *const i8) -> __m512i {
+        unsafe { _mm512_set1_epi32(at.cast::<u32>().read_unaligned() as i32 ^ EXCESS) }
     }
     #[inline(always)]
     unsafe fn weights(at: *const i8) -> __m512i {
@@ -141,7 +144,7 @@ struct Bytes256;
 
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl Dot for Bytes256 {
-    type Input = u8;
+    type Input = i8;
     type Inputs = __m256i;
     type Weights = __m256i;
     type Sums = __m256i;
@@ -152,8 +155,8 @@ unsafe impl Dot for Bytes256 {
         unsafe { _mm256_setzero_si256() }
     }
     #[inline(always)]
-    unsafe fn inputs(at: *const u8) -> __m256i {
-        unsafe { _mm256_set1_epi32(at.cast::<i32>().read_unaligned()) }
+    unsafe fn inputs(at: *const i8) -> __m256i {
+        unsafe { _mm256_set1_epi32(at.cast::<i32>().read_unaligned() ^ EXCESS) }
     }
     #[inline(always)]
     unsafe fn weights(at: *const i8) -> __m256i {
