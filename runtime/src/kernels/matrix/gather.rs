@@ -2,6 +2,7 @@
 //! side, and are read there; those at its borders are copied.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 use crate::kernels::Geometry;
 use crate::panels::QUAD;
@@ -86,53 +87,53 @@ impl<'r, E: Copy> Room<'r, E> {
         taken
     }
 
-    /// Writes where the runs of an output position begin; each is readable for its length.
+    /// Writes where the runs of neighbouring output positions begin, position by position; each is readable for its length.
     #[inline(always)]
-    pub fn row<I: Copy>(
+    pub fn line<I: Copy>(
         &mut self,
         g: &Geometry,
         runs: Runs,
         x: &[I],
-        [oy, ox]: [usize; 2],
+        (oy, columns): (usize, Range<usize>),
         table: &mut [MaybeUninit<*const E>],
     ) where
         E: Element<I>,
     {
-        let lines = runs.count / g.kernel_height;
-        let left = ox * g.stride;
-        for (ky, table) in table.chunks_exact_mut(lines).enumerate() {
+        for run in 0..runs.count {
+            let (ky, kx) = (run * runs.taps / g.kernel_width, run * runs.taps % g.kernel_width);
             let row = g.input_row(oy, ky).map(|iy| iy * g.in_width);
-            for (line, place) in table.iter_mut().enumerate() {
-                place.write(match row {
-                    None => self.padding,
-                    Some(row) if runs.taps > 1 => match left.checked_sub(g.padding) {
-                        Some(first) if first + runs.taps <= g.in_width => {
-                            self.pixels(g, runs, x, row + first, runs.taps)
-                        }
-                        _ => self.border(g, runs, x, row, left),
-                    },
-                    Some(row) => match g.input_column(ox, line) {
-                        None => self.padding,
-                        Some(ix) => self.pixels(g, runs, x, row + ix, 1),
-                    },
+            let places = table.iter_mut().skip(run).step_by(runs.count);
+            for (ox, place) in columns.clone().zip(places) {
+                let Some(row) = row else {
+                    place.write(self.padding);
+                    continue;
+                };
+                // Before the first column it wraps, far behind the last.
+                let ix = (ox * g.stride + kx).wrapping_sub(g.padding) >> (g.upsample - 1);
+                place.write(if ix < g.in_width && ix + runs.taps <= g.in_width {
+                    let first = (row + ix) * g.in_channels;
+                    // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
+                    if E::IN_PLACE && first + runs.len <= x.len() {
+                        x.as_ptr().wrapping_add(first).cast()
+                    } else {
+                        self.copied(&x[first..][..runs.taps * g.in_channels], runs.len)
+                    }
+                } else if runs.taps == 1 {
+                    self.padding
+                } else {
+                    self.border(g, runs, x, row, ox * g.stride)
                 });
             }
         }
     }
 
-    /// A run inside the map, from a pixel on.
-    #[inline(always)]
-    fn pixels<I: Copy>(&mut self, g: &Geometry, runs: Runs, x: &[I], first: usize, taps: usize) -> *const E
+    #[inline(never)]
+    fn copied<I: Copy>(&mut self, from: &[I], len: usize) -> *const E
     where
         E: Element<I>,
     {
-        let from = &x[first * g.in_channels..];
-        // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
-        if E::IN_PLACE && from.len() >= runs.len {
-            return from.as_ptr().cast();
-        }
-        let place = self.take(runs.len);
-        copy(&from[..taps * g.in_channels], place, self.fill);
+        let place = self.take(len);
+        copy(from, place, self.fill);
         place.as_ptr().cast()
     }
 

@@ -195,8 +195,11 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
         start(layer, method.excess, outputs.clone(), &mut starts);
         for positions in chunks(part.positions.clone(), most_rows) {
             let mut copies = Room::new(g, runs, padding, room);
-            for (row, at) in table.chunks_exact_mut(runs.count).zip(positions.clone()) {
-                copies.row(g, runs, layer.x, [at / g.out_width, at % g.out_width], row);
+            let mut places = &mut table[..positions.len() * runs.count];
+            for (oy, columns) in lines(positions.clone(), g.out_width) {
+                let (of_line, rest) = places.split_at_mut(columns.len() * runs.count);
+                copies.line(g, runs, layer.x, (oy, columns), of_line);
+                places = rest;
             }
             let rows = Rows { table: table.as_ptr().cast(), runs: runs.count, len: runs.len };
             for group in chunks(chunk.clone(), GROUP / PANEL) {
@@ -228,6 +231,15 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
 /// Cuts a range into pieces.
 fn chunks(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
     range.clone().step_by(len).map(move |start| start..range.end.min(start + len))
+}
+
+/// Cuts a range of positions at the ends of lines: lines with their columns.
+fn lines(positions: Range<usize>, width: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let (first, last) = (positions.start / width, positions.end.div_ceil(width));
+    (first..last).map(move |line| {
+        let start = line * width;
+        (line, positions.start.max(start) - start..positions.end.min(start + width) - start)
+    })
 }
 
 /// What the sums of outputs begin with: the bias, less what the inputs have too much.

@@ -100,12 +100,14 @@ pub unsafe fn product<D: Dot, const WIDE: usize>(
             } else if WIDE > 2 && fits(2) {
                 block.tiles::<D, 8, 2>();
                 output += 2 * D::OUTPUTS;
-            } else if fits(1) {
-                block.tiles::<D, 8, 1>();
-                output += D::OUTPUTS;
             } else {
-                block.narrow_tiles::<D>(width - output % PANEL);
-                output += width - output % PANEL;
+                // The rest of a narrow panel, less than two registers.
+                let rest = width - output % PANEL;
+                match rest.checked_sub(D::OUTPUTS) {
+                    None | Some(0) => block.narrow_tiles::<D, 1>(rest),
+                    Some(second) => block.narrow_tiles::<D, 2>(second),
+                }
+                output += rest;
             }
         }
     }
@@ -189,45 +191,61 @@ impl<E: Copy> Block<E> {
         }
     }
 
-    /// Fewer outputs than a register holds.
+    /// Fewer outputs than `V` registers hold: the last has so many.
     #[inline(always)]
-    unsafe fn narrow_tiles<D: Dot<Input = E>>(&self, outputs: usize) {
+    unsafe fn narrow_tiles<D: Dot<Input = E>, const V: usize>(&self, outputs: usize) {
         let mut row = 0;
         while row < self.count {
             // SAFETY: the rows exist.
             unsafe {
-                if self.count - row >= 8 {
-                    self.narrow_tile::<D, 8>(row, outputs);
-                    row += 8;
-                } else {
-                    self.narrow_tile::<D, 1>(row, outputs);
-                    row += 1;
+                match self.count - row {
+                    8.. => {
+                        self.narrow_tile::<D, 8, V>(row, outputs);
+                        row += 8;
+                    }
+                    4.. => {
+                        self.narrow_tile::<D, 4, V>(row, outputs);
+                        row += 4;
+                    }
+                    _ => {
+                        self.narrow_tile::<D, 1, V>(row, outputs);
+                        row += 1;
+                    }
                 }
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn narrow_tile<D: Dot<Input = E>, const R: usize>(&self, row: usize, outputs: usize) {
+    unsafe fn narrow_tile<D: Dot<Input = E>, const R: usize, const V: usize>(&self, row: usize, outputs: usize) {
         // SAFETY: as for `tile`; of the weights only those of the outputs are read, and only their sums are written.
         unsafe {
-            let mut sums = [D::zero(); R];
+            let mut sums = [[D::zero(); V]; R];
             let mut group = self.weight.add(self.lane * QUAD);
             for run in 0..self.rows.runs {
                 let inputs = self.rows.run::<R>(row, run);
                 for term in (0..self.rows.len).step_by(QUAD) {
-                    let weights = D::some_weights(group, outputs);
+                    let last = D::some_weights(group.add((V - 1) * D::OUTPUTS * QUAD), outputs);
+                    let mut weights = [last; V];
+                    for (v, weights) in weights.iter_mut().enumerate().take(V - 1) {
+                        *weights = D::weights(group.add(v * D::OUTPUTS * QUAD));
+                    }
                     for (sums, at) in sums.iter_mut().zip(inputs) {
-                        *sums = D::dot(*sums, D::inputs(at.add(term)), weights);
+                        let inputs = D::inputs(at.add(term));
+                        for (sums, &weights) in sums.iter_mut().zip(&weights) {
+                            *sums = D::dot(*sums, inputs, weights);
+                        }
                     }
                     group = group.add(QUAD * self.width);
                 }
             }
-            for (r, &sums) in sums.iter().enumerate() {
-                let mut stored = [0; PANEL];
-                D::store(sums, stored.as_mut_ptr());
+            for (r, sums) in sums.iter().enumerate() {
+                let mut stored = [0; 2 * PANEL];
+                for (v, &sums) in sums.iter().enumerate() {
+                    D::store(sums, stored.as_mut_ptr().add(v * D::OUTPUTS));
+                }
                 let place = self.sums.add((row + r) * self.stride);
-                core::ptr::copy_nonoverlapping(stored.as_ptr(), place, outputs);
+                core::ptr::copy_nonoverlapping(stored.as_ptr(), place, (V - 1) * D::OUTPUTS + outputs);
             }
         }
     }
