@@ -63,7 +63,7 @@ fn several<B: Backend>(count: usize, device: impl Fn(usize) -> B::Device) -> Res
     }
     let there = B::device_count(device(0).id().type_id);
     if count > there {
-        return Err(format!("has {there} devices, but `devices` asks for {count}; ask for fewer"));
+        return Err(format!("finds {there} discrete GPUs, but `devices` asks for {count}; ask for fewer"));
     }
     Ok((0..count).map(device).collect())
 }

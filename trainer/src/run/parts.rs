@@ -78,12 +78,13 @@ fn work<B: AutodiffBackend, T: Task<B>>(
     step: u64,
     own: impl Iterator<Item = usize>,
 ) -> impl Iterator<Item = Gradient> {
-    let computing = match precision {
-        Precision::F32 => network.clone(),
-        Precision::Bf16 => in_precision(network.clone(), FloatDType::BF16),
-    };
     let parts = task.parts() as f64;
     own.map(move |part| {
+        // Anew for each part: a backward pass uses up its graph, and the casts with it.
+        let computing = match precision {
+            Precision::F32 => network.clone(),
+            Precision::Bf16 => in_precision(network.clone(), FloatDType::BF16),
+        };
         let StepLoss { loss, figures, samples } = task.loss(&computing, step, part);
         let loss = loss.div_scalar(parts);
         Gradient {
