@@ -3,10 +3,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Barrier;
 
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
 use driftlet_quantize::{Options, Precision, quantize};
-use driftlet_runtime::{Guidance, Model, Sampler};
+use driftlet_runtime::{Guidance, Model, Pool, Sampler, Workers};
 
 thread_local! {
     static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
@@ -72,5 +73,35 @@ fn parsing_and_generating_need_no_heap() -> Result<(), Box<dyn std::error::Error
         FORBIDDEN.set(false);
         assert!(sum > 0);
     }
+    Ok(())
+}
+
+/// Neither the caller nor a thread of the pool allocates, once both run.
+#[test]
+fn sharing_work_needs_no_heap() -> Result<(), Box<dyn std::error::Error>> {
+    let micro = Architecture::preset("micro").ok_or("no preset")?;
+    let checkpoint = Checkpoint::random(Config::new(micro), 1);
+    let bytes = quantize(&checkpoint, &Options::new("test", Precision::Int8))?;
+    let bytes = aligned_vec::AVec::<u8>::from_slice(64, &bytes);
+    let model = Model::parse(&bytes)?;
+    let mut arena = aligned_vec::AVec::<u8>::new(64);
+    arena.resize(model.arena_len(), 0);
+    let (pool, both) = (Pool::new(2), Barrier::new(2));
+    // Each thread waits in its part for the other, so that either takes one.
+    let forbid = |forbidden| {
+        pool.run(2, &|_| {
+            both.wait();
+            FORBIDDEN.set(forbidden);
+        });
+    };
+    let class = model.class(0).ok_or("no class")?;
+    let mut sampler = Sampler::new(&model, &mut arena)?;
+    let alone = sampler.generate(5, class, Guidance::from_q8(300)).to_vec();
+    sampler.set_workers(&pool);
+    forbid(true);
+    let shared = sampler.generate(5, class, Guidance::from_q8(300));
+    let equal = shared == alone;
+    forbid(false);
+    assert!(equal);
     Ok(())
 }
