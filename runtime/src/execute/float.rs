@@ -2,23 +2,28 @@
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
-use super::{Inputs, Memory, Operator, channels, positions};
+use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{Function, NONE, OpKind, Precision, ResizeMode};
-use crate::kernels::float::{self, Weight};
+use crate::kernels::float::{self, matrix};
 use crate::kernels::moves;
 use crate::pixels;
 
 /// Runs one operator.
-pub fn run(step: &Operator, memory: Memory, inputs: &Inputs) {
+pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
     if step.model.precision() == Precision::F16 {
-        run_with::<u16>(step, memory, inputs);
+        run_with::<u16>(engine, step, memory, inputs);
     } else {
-        run_with::<f32>(step, memory, inputs);
+        run_with::<f32>(engine, step, memory, inputs);
     }
 }
 
 /// Runs one operator with weights of a type.
-fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory, inputs: &Inputs) {
+fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
+    engine: Engine,
+    step: &Operator,
+    memory: Memory,
+    inputs: &Inputs,
+) {
     let (op, output) = (&step.op, &step.output);
     let read = memory.inputs.map(|bytes| bytes.map(cast_slice::<u8, f32>));
     // Operands that are not in the place of the result.
@@ -55,7 +60,13 @@ fn run_with<W: Weight + bytemuck::AnyBitPattern>(step: &Operator, memory: Memory
                 (Some(_), Some(numbers)) => float::Residual::Given(numbers),
                 (Some(_), None) => float::Residual::InPlace,
             };
-            float::conv(&step.geometry(), x, &weights, residual, op.function == Function::Relu, out);
+            let (g, relu) = (&step.geometry(), op.function == Function::Relu);
+            if matrix::takes(engine.kernels, g) {
+                let layer = matrix::Layer { g, x, w: &weights, residual, relu };
+                matrix::conv(engine.kernels, engine.workers, &layer, out);
+            } else {
+                float::conv(g, x, &weights, residual, relu, out);
+            }
         }
         OpKind::GlobalAvgPool => float::global_avg_pool(x, out),
         OpKind::Norm => {

@@ -103,7 +103,7 @@ fn run_operator(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs
     match step.model.precision() {
         Precision::Int8 => integer::run(engine, step, memory, inputs),
         #[cfg(feature = "float")]
-        _ => float::run(step, memory, inputs),
+        _ => float::run(engine, step, memory, inputs),
         // The parse refuses float models without the feature.
         #[cfg(not(feature = "float"))]
         _ => {}

@@ -86,6 +86,8 @@ macro_rules! has {
         there
     }};
 }
+#[cfg(all(target_arch = "x86_64", feature = "float"))]
+pub(crate) use has;
 
 impl Isa {
     fn runs_here(self) -> bool {

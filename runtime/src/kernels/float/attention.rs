@@ -1,6 +1,8 @@
 //! Attention, one head after the other.
 
 use super::norm::Group;
+#[cfg(target_arch = "x86_64")]
+use super::wide::Wide;
 
 /// Parameters of an attention over `tokens` positions of `heads * head` channels.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,23 @@ pub fn scratch_len(tokens: usize, head: usize) -> usize {
 
 /// `out = softmax(q k / sqrt(head)) v` for every head, with `q` and `k` normalized and rotated first; `q` may be in place.
 pub fn attention(p: &Attention, q: Option<&[f32]>, k: &[f32], v: &[f32], scratch: &mut [f32], out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(wide) = Wide::here() {
+        return wide.attention(p, q, k, v, scratch, out);
+    }
+    attention_loops(p, q, k, v, scratch, out);
+}
+
+/// The loops of [`attention`], compiled into its caller.
+#[inline(always)]
+pub(super) fn attention_loops(
+    p: &Attention,
+    q: Option<&[f32]>,
+    k: &[f32],
+    v: &[f32],
+    scratch: &mut [f32],
+    out: &mut [f32],
+) {
     let width = p.heads * p.head;
     let padded = p.tokens.next_multiple_of(COLUMNS);
     let (keys, rest) = scratch.split_at_mut(padded * p.head);
@@ -75,6 +94,7 @@ pub fn attention(p: &Attention, q: Option<&[f32]>, k: &[f32], v: &[f32], scratch
 
 /// Normalizes and rotates the keys of one head and stores them in panels of neighbours, channel by channel. Keys that fill
 /// up the last panel are zero.
+#[inline(always)]
 fn prepare_keys(p: &Attention, k: &[f32], at: usize, key: &mut [f32], keys: &mut [f32]) {
     for (panel, first) in keys.chunks_exact_mut(COLUMNS * p.head).zip((0..).step_by(COLUMNS)) {
         for (i, token) in (first..first + COLUMNS).enumerate() {
@@ -92,6 +112,7 @@ fn prepare_keys(p: &Attention, k: &[f32], at: usize, key: &mut [f32], keys: &mut
 }
 
 /// Normalizes and rotates one head of a query or key, if there is anything to do.
+#[inline(always)]
 fn prepare(p: &Attention, gain: Option<&[f32]>, token: usize, x: &mut [f32]) {
     if let Some(gain) = gain {
         let group = Group::rms(core::iter::once(&*x), p.epsilon);
@@ -110,6 +131,7 @@ fn prepare(p: &Attention, gain: Option<&[f32]>, token: usize, x: &mut [f32]) {
 }
 
 /// Products of queries and keys. Each runs over the channels in their order.
+#[inline(always)]
 fn score(queries: &[f32], keys: &[f32], scores: &mut [f32], head: usize) {
     let padded = scores.len() / QUERIES;
     for (panel, j) in keys.chunks_exact(COLUMNS * head).zip((0..).step_by(COLUMNS)) {
@@ -123,6 +145,7 @@ fn score(queries: &[f32], keys: &[f32], scores: &mut [f32], head: usize) {
 }
 
 /// Powers of e, the largest of them 1, and their sum.
+#[inline(always)]
 fn softmax(scores: &mut [f32], scale: f32) -> f32 {
     let largest = scores.iter().fold(f32::NEG_INFINITY, |m, &s| m.max(s));
     let mut sum = 0.0;
@@ -134,6 +157,7 @@ fn softmax(scores: &mut [f32], scale: f32) -> f32 {
 }
 
 /// Sums of the values of one head, weighted by the scores, over the tokens in their order.
+#[inline(always)]
 fn mix(scores: &[f32], v: &[f32], width: usize, tokens: usize, results: &mut [f32]) {
     let (padded, head) = (scores.len() / QUERIES, results.len() / QUERIES);
     results.fill(0.0);
@@ -169,11 +193,13 @@ fn mix(scores: &[f32], v: &[f32], width: usize, tokens: usize, results: &mut [f3
 type Tile = [[f32; COLUMNS]; QUERIES];
 
 /// A part of each row of a matrix with [`QUERIES`] rows.
+#[inline(always)]
 fn rows(matrix: &[f32], len: usize, part: core::ops::Range<usize>) -> [&[f32]; QUERIES] {
     core::array::from_fn(|i| &matrix[i * len..][part.clone()])
 }
 
 /// Adds the product of rows and columns to the tile, in the order of the terms.
+#[inline(always)]
 fn accumulate(tile: &mut Tile, [a, b, c, d]: [&[f32]; QUERIES], columns: impl Iterator<Item = [f32; COLUMNS]>) {
     let mut sums = *tile;
     for ((((columns, &a), &b), &c), &d) in columns.zip(a).zip(b).zip(c).zip(d) {
@@ -268,8 +294,10 @@ mod tests {
             attention(&p, Some(&q), &k, &v, &mut scratch, &mut out);
             assert_close(&out, &model(&p, &q, &k, &v), 3e-6);
             let mut in_place = q.clone();
-            attention(&p, None, &k, &v, &mut scratch, &mut in_place);
-            assert_eq!(in_place, out, "{tokens} x {heads} x {head}");
+            attention_loops(&p, None, &k, &v, &mut scratch, &mut in_place);
+            // Nor does the width of registers.
+            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&in_place), bits(&out), "{tokens} x {heads} x {head}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Convolutions and linear layers.
 
 use super::Weight;
+#[cfg(target_arch = "x86_64")]
+use super::wide::Wide;
 use crate::kernels::Geometry;
 use crate::panels::PANEL;
 
@@ -27,6 +29,23 @@ pub enum Residual<'a> {
 
 /// Convolution or linear layer.
 pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residual, relu: bool, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(wide) = Wide::here() {
+        return wide.conv(g, x, w, residual, relu, out);
+    }
+    conv_loops(g, x, w, residual, relu, out);
+}
+
+/// The loops of [`conv`], compiled into its caller.
+#[inline(always)]
+pub(super) fn conv_loops<W: Weight>(
+    g: &Geometry,
+    x: &[f32],
+    w: &Weights<W>,
+    residual: Residual,
+    relu: bool,
+    out: &mut [f32],
+) {
     // Transposed, columns a stride apart read with the same taps; neighbours do not.
     let step = if g.transposed { g.stride } else { 1 };
     for oy in 0..g.out_height {
@@ -76,6 +95,7 @@ struct Filters<'a, W> {
 }
 
 /// The weights of the outputs from `oc` on. A tile never straddles panels: they are a multiple of its width.
+#[inline(always)]
 fn filters<'a, W>(g: &Geometry, weight: &'a [W], oc: usize) -> Filters<'a, W> {
     if g.depthwise {
         return Filters { weight, width: g.out_channels, lane: oc };
@@ -86,6 +106,7 @@ fn filters<'a, W>(g: &Geometry, weight: &'a [W], oc: usize) -> Filters<'a, W> {
     Filters { weight: &weight[panels.start(panel)..][..width * panels.terms], width, lane: oc % PANEL }
 }
 
+#[inline(always)]
 fn tile<W: Weight>(
     g: &Geometry,
     x: &[f32],
@@ -127,6 +148,7 @@ fn tile<W: Weight>(
     tile
 }
 
+#[inline(always)]
 fn accumulate_tile<W: Weight>(tile: &mut Tile, inputs: [&[f32]; POSITIONS], tap: &[W], w: &Filters<W>) {
     let [a, b, c, d] = inputs;
     for (((weights, &a), &b), (&c, &d)) in tap.chunks_exact(w.width).zip(a).zip(b).zip(c.iter().zip(d)) {
@@ -140,6 +162,7 @@ fn accumulate_tile<W: Weight>(tile: &mut Tile, inputs: [&[f32]; POSITIONS], tap:
     }
 }
 
+#[inline(always)]
 fn accumulate_position<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W], w: &Filters<W>) {
     for (weights, &x) in tap.chunks_exact(w.width).zip(input) {
         for (sum, weight) in sums.iter_mut().zip(&weights[w.lane..]) {
@@ -148,6 +171,7 @@ fn accumulate_position<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W], w:
     }
 }
 
+#[inline(always)]
 fn accumulate_channels<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W]) {
     for (sum, (&x, weight)) in sums.iter_mut().zip(input.iter().zip(tap)) {
         *sum += x * weight.to_f32();
@@ -157,79 +181,7 @@ fn accumulate_channels<W: Weight>(sums: &mut [f32], input: &[f32], tap: &[W]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::float::testing::{assert_close, numbers};
-
-    fn geometry(kind: &str, [height, width]: [usize; 2], [ins, outs]: [usize; 2], stride: usize) -> Geometry {
-        let transposed = kind == "transposed";
-        let upsample = if kind == "upsampled" { 2 } else { 1 };
-        let (kernel, padding) = (3, 1);
-        let out = |len: usize| {
-            if transposed {
-                // With an output padding that doubles the size exactly.
-                (len - 1) * stride + kernel - 2 * padding + (stride - 1)
-            } else {
-                (len * upsample + 2 * padding - kernel) / stride + 1
-            }
-        };
-        Geometry {
-            in_height: height,
-            in_width: width,
-            in_channels: ins,
-            out_height: out(height),
-            out_width: out(width),
-            out_channels: outs,
-            kernel_height: kernel,
-            kernel_width: kernel,
-            stride,
-            padding,
-            upsample,
-            depthwise: kind == "depthwise",
-            transposed,
-        }
-    }
-
-    /// Where a file holds the weight of an output and a term.
-    fn stored_at(g: &Geometry, output: usize, term: usize) -> usize {
-        if g.depthwise { term * g.out_channels + output } else { g.panels(1).at(output, term) }
-    }
-
-    /// In double precision, and transposed by scattering what the kernel gathers.
-    fn model(g: &Geometry, x: &[f32], w: &Weights<f32>) -> Vec<f64> {
-        let mut out: Vec<f64> =
-            (0..g.out_height * g.out_width).flat_map(|_| w.bias.iter().map(|&b| f64::from(b))).collect();
-        let depth = g.filter_depth();
-        let taps = (0..g.kernel_height).flat_map(|ky| (0..g.kernel_width).map(move |kx| (ky, kx)));
-        for (t, (ky, kx)) in taps.enumerate() {
-            let places = if g.transposed { [g.in_height, g.in_width] } else { [g.out_height, g.out_width] };
-            for (a, b) in (0..places[0]).flat_map(|a| (0..places[1]).map(move |b| (a, b))) {
-                let (y, x_) = (
-                    (a * g.stride + ky) as isize - g.padding as isize,
-                    (b * g.stride + kx) as isize - g.padding as isize,
-                );
-                let (of, to) = if g.transposed {
-                    ((a as isize, b as isize), (y, x_))
-                } else {
-                    ((y, x_), (a as isize, b as isize))
-                };
-                let of = (of.0.div_euclid(g.upsample as isize), of.1.div_euclid(g.upsample as isize));
-                let inside = |(y, x): (isize, isize), [h, w]: [usize; 2]| {
-                    (0..h as isize).contains(&y) && (0..w as isize).contains(&x)
-                };
-                if !inside(of, [g.in_height, g.in_width]) || !inside(to, [g.out_height, g.out_width]) {
-                    continue;
-                }
-                let of = (of.0 as usize * g.in_width + of.1 as usize) * g.in_channels;
-                let to = (to.0 as usize * g.out_width + to.1 as usize) * g.out_channels;
-                for o in 0..g.out_channels {
-                    for i in 0..depth {
-                        let x = x[of + if g.depthwise { o } else { i }];
-                        out[to + o] += f64::from(x) * f64::from(w.weight[stored_at(g, o, t * depth + i)]);
-                    }
-                }
-            }
-        }
-        out
-    }
+    use crate::kernels::float::testing::{assert_close, conv_model as model, geometry, numbers};
 
     #[test]
     fn every_kind_of_convolution_follows_its_definition() {
@@ -267,6 +219,27 @@ mod tests {
             }
         }
         assert_eq!(residuals, 18);
+    }
+
+    #[test]
+    fn wide_registers_change_no_bit() {
+        for kind in ["plain", "upsampled", "depthwise", "transposed"] {
+            for (size, channels, stride) in [([5, 7], [8, 8], 2), ([4, 9], [11, 11], 1), ([6, 10], [37, 37], 2)] {
+                let g = geometry(kind, size, channels, stride);
+                let x = numbers(1, g.in_height * g.in_width * g.in_channels);
+                let terms = g.kernel_height * g.kernel_width * g.filter_depth();
+                let weight: Vec<u16> =
+                    numbers(2, terms * g.out_channels).iter().map(|&w| half::f16::from_f32(w).to_bits()).collect();
+                let bias = numbers(3, g.out_channels);
+                let w = Weights { weight: &weight, bias: &bias };
+                let residual = numbers(4, g.out_height * g.out_width * g.out_channels);
+                let mut outs = [(); 2].map(|()| vec![f32::NAN; residual.len()]);
+                conv(&g, &x, &w, Residual::Given(&residual), false, &mut outs[0]);
+                conv_loops(&g, &x, &w, Residual::Given(&residual), false, &mut outs[1]);
+                let [wide, narrow] = outs.map(|out| out.into_iter().map(f32::to_bits).collect::<Vec<_>>());
+                assert_eq!(wide, narrow, "{kind} {size:?}");
+            }
+        }
     }
 
     #[test]

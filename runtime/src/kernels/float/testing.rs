@@ -1,5 +1,8 @@
 //! What the tests of several kernels use.
 
+use super::Weights;
+use crate::kernels::Geometry;
+
 /// Reproducible numbers, roughly normal with variance 1.
 pub fn numbers(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed;
@@ -27,4 +30,72 @@ pub fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
 /// The numbers in double precision.
 pub fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// A convolution of 3 x 3 taps: plain, upsampled, depthwise or transposed.
+pub fn geometry(kind: &str, [height, width]: [usize; 2], [ins, outs]: [usize; 2], stride: usize) -> Geometry {
+    let transposed = kind == "transposed";
+    let upsample = if kind == "upsampled" { 2 } else { 1 };
+    let (kernel, padding) = (3, 1);
+    let out = |len: usize| {
+        if transposed {
+            // With an output padding that doubles the size exactly.
+            (len - 1) * stride + kernel - 2 * padding + (stride - 1)
+        } else {
+            (len * upsample + 2 * padding - kernel) / stride + 1
+        }
+    };
+    Geometry {
+        in_height: height,
+        in_width: width,
+        in_channels: ins,
+        out_height: out(height),
+        out_width: out(width),
+        out_channels: outs,
+        kernel_height: kernel,
+        kernel_width: kernel,
+        stride,
+        padding,
+        upsample,
+        depthwise: kind == "depthwise",
+        transposed,
+    }
+}
+
+/// Where a file holds the weight of an output and a term.
+fn stored_at(g: &Geometry, output: usize, term: usize) -> usize {
+    if g.depthwise { term * g.out_channels + output } else { g.panels(1).at(output, term) }
+}
+
+/// A convolution in double precision, and transposed by scattering what the kernel gathers.
+pub fn conv_model(g: &Geometry, x: &[f32], w: &Weights<f32>) -> Vec<f64> {
+    let mut out: Vec<f64> =
+        (0..g.out_height * g.out_width).flat_map(|_| w.bias.iter().map(|&b| f64::from(b))).collect();
+    let depth = g.filter_depth();
+    let taps = (0..g.kernel_height).flat_map(|ky| (0..g.kernel_width).map(move |kx| (ky, kx)));
+    for (t, (ky, kx)) in taps.enumerate() {
+        let places = if g.transposed { [g.in_height, g.in_width] } else { [g.out_height, g.out_width] };
+        for (a, b) in (0..places[0]).flat_map(|a| (0..places[1]).map(move |b| (a, b))) {
+            let (y, x_) =
+                ((a * g.stride + ky) as isize - g.padding as isize, (b * g.stride + kx) as isize - g.padding as isize);
+            let (of, to) =
+                if g.transposed { ((a as isize, b as isize), (y, x_)) } else { ((y, x_), (a as isize, b as isize)) };
+            let of = (of.0.div_euclid(g.upsample as isize), of.1.div_euclid(g.upsample as isize));
+            let inside = |(y, x): (isize, isize), [h, w]: [usize; 2]| {
+                (0..h as isize).contains(&y) && (0..w as isize).contains(&x)
+            };
+            if !inside(of, [g.in_height, g.in_width]) || !inside(to, [g.out_height, g.out_width]) {
+                continue;
+            }
+            let of = (of.0 as usize * g.in_width + of.1 as usize) * g.in_channels;
+            let to = (to.0 as usize * g.out_width + to.1 as usize) * g.out_channels;
+            for o in 0..g.out_channels {
+                for i in 0..depth {
+                    let x = x[of + if g.depthwise { o } else { i }];
+                    out[to + o] += f64::from(x) * f64::from(w.weight[stored_at(g, o, t * depth + i)]);
+                }
+            }
+        }
+    }
+    out
 }

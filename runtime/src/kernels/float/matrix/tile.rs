@@ -1,0 +1,219 @@
+//! Sums of a few rows and outputs, kept in registers over all terms of a block.
+
+use crate::kernels::float::Weight;
+use crate::kernels::float::lanes::Lanes;
+use crate::panels::PANEL;
+
+/// Rows of the widest tile.
+pub const ROWS: usize = 6;
+
+/// Weights that are loaded into registers.
+pub trait Stored: Weight + Sync {
+    /// # Safety
+    /// As [`Lanes::load`].
+    unsafe fn load<L: Lanes>(at: *const Self) -> L;
+    /// # Safety
+    /// As [`Lanes::load_some`].
+    unsafe fn load_some<L: Lanes>(at: *const Self, count: usize) -> L;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(at: *const Self) -> L {
+        // SAFETY: promised by the caller.
+        unsafe { L::load(at) }
+    }
+    #[inline(always)]
+    unsafe fn load_some<L: Lanes>(at: *const Self, count: usize) -> L {
+        // SAFETY: promised by the caller.
+        unsafe { L::load_some(at, count) }
+    }
+}
+
+impl Stored for u16 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(at: *const Self) -> L {
+        // SAFETY: promised by the caller.
+        unsafe { L::load_half(at) }
+    }
+    #[inline(always)]
+    unsafe fn load_some<L: Lanes>(at: *const Self, count: usize) -> L {
+        // SAFETY: promised by the caller.
+        unsafe { L::load_some_half(at, count) }
+    }
+}
+
+/// Adds the products of a block to the sums of its rows and outputs, each term of a sum after the other.
+///
+/// # Safety
+/// The processor has the instructions, everything that the block points to exists, and nobody else touches its sums.
+pub type Product<W> = unsafe fn(&Block<W>);
+
+/// Rows of inputs, and the weights of some outputs for the same terms.
+pub struct Block<W> {
+    /// Where the inputs of a row lie: the pointers of all rows to their first tap, then to the second, and so on.
+    pub inputs: *const *const f32,
+    /// Rows.
+    pub count: usize,
+    pub taps: usize,
+    /// Inputs of each tap, one behind the other.
+    pub depth: usize,
+    /// Weights of the outputs: panels in the order of the file, of which the last may be narrow.
+    pub weight: *const W,
+    /// Terms of a panel, of which the block has `taps * depth`.
+    pub terms: usize,
+    /// The first of these.
+    pub first_term: usize,
+    pub outputs: usize,
+    pub sums: Sums,
+}
+
+/// Numbers `[row, output]` in the place of the result.
+#[derive(Clone, Copy)]
+pub struct Sums {
+    pub first: *mut f32,
+    /// From a row to the next.
+    pub stride: usize,
+    pub start: Start,
+    /// Sums are complete after this block, and negative ones become 0.
+    pub relu: bool,
+}
+
+/// What the block's products are added to.
+#[derive(Clone, Copy)]
+pub enum Start {
+    /// A number for each output.
+    Bias(*const f32),
+    /// The same and, for each sum, what lies as the sums do.
+    Residual(*const f32, *const f32),
+    /// What lies in the place of the sums.
+    Sums,
+}
+
+/// A [`Product`] by tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
+#[inline(always)]
+pub unsafe fn product<L: Lanes, W: Stored, const WIDE: usize>(block: &Block<W>) {
+    let mut output = 0;
+    while output < block.outputs {
+        let lane = output % PANEL;
+        let width = PANEL.min(block.outputs - (output - lane));
+        // Registers side by side: over several panels only where all of them are full.
+        let full = block.outputs / PANEL * PANEL;
+        let fits = |registers: usize| {
+            let end = output + registers * L::COUNT;
+            end <= full || end <= output - lane + width
+        };
+        // SAFETY: as promised to this function; tiles reach over outputs that exist.
+        unsafe {
+            let strip = Strip {
+                block,
+                weight: block.weight.add((output - lane) * block.terms + block.first_term * width + lane),
+                width,
+                output,
+                lanes: L::COUNT.min(width - lane),
+            };
+            if fits(WIDE) {
+                strip.tiles::<L, ROWS, WIDE, false>();
+                output += WIDE * L::COUNT;
+            } else if WIDE > 2 && fits(2) {
+                strip.tiles::<L, 8, 2, false>();
+                output += 2 * L::COUNT;
+            } else if fits(1) {
+                strip.tiles::<L, 8, 1, false>();
+                output += L::COUNT;
+            } else {
+                strip.tiles::<L, 8, 1, true>();
+                output += strip.lanes;
+            }
+        }
+    }
+}
+
+/// All rows of some outputs.
+#[derive(Clone, Copy)]
+struct Strip<'b, W> {
+    block: &'b Block<W>,
+    /// Of the first output.
+    weight: *const W,
+    /// Outputs of its panel.
+    width: usize,
+    /// The first output.
+    output: usize,
+    /// Outputs of its register.
+    lanes: usize,
+}
+
+impl<W: Stored> Strip<'_, W> {
+    /// Tiles of up to `R` rows and of `V` registers; `NARROW`: of a single one that is not full.
+    #[inline(always)]
+    unsafe fn tiles<L: Lanes, const R: usize, const V: usize, const NARROW: bool>(&self) {
+        let mut row = 0;
+        while row < self.block.count {
+            // SAFETY: the rows exist.
+            row += unsafe {
+                match self.block.count - row {
+                    left if left >= R => self.tile::<L, R, V, NARROW>(row),
+                    4.. => self.tile::<L, 4, V, NARROW>(row),
+                    2.. => self.tile::<L, 2, V, NARROW>(row),
+                    _ => self.tile::<L, 1, V, NARROW>(row),
+                }
+            };
+        }
+    }
+
+    /// Rows `row..row + R`. Returns how many they are.
+    #[inline(always)]
+    unsafe fn tile<L: Lanes, const R: usize, const V: usize, const NARROW: bool>(&self, row: usize) -> usize {
+        let (block, to) = (self.block, self.block.sums);
+        // SAFETY: the rows and the weights of `V` registers of outputs exist; of those of a narrow one only its outputs are
+        // touched.
+        unsafe {
+            let at = |r: usize| (row + r) * to.stride + self.output;
+            let load = |from: *const f32| if NARROW { L::load_some(from, self.lanes) } else { L::load(from) };
+            let mut sums = [[L::splat(0.0); V]; R];
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    let place = at(r) + v * L::COUNT;
+                    let bias = |bias: *const f32| load(bias.add(self.output + v * L::COUNT));
+                    *sum = match to.start {
+                        Start::Bias(b) => bias(b),
+                        Start::Residual(b, residual) => bias(b).add(load(residual.add(place))),
+                        Start::Sums => load(to.first.add(place)),
+                    };
+                }
+            }
+            let mut weight = self.weight;
+            let mut inputs = block.inputs.add(row);
+            for _ in 0..block.taps {
+                let rows: [*const f32; R] = core::array::from_fn(|r| *inputs.add(r));
+                for i in 0..block.depth {
+                    let mut weights = [L::splat(0.0); V];
+                    for (v, w) in weights.iter_mut().enumerate() {
+                        // A register of a later panel lies panels behind; only full ones have followers.
+                        let (panel, lane) = (v * L::COUNT / PANEL, v * L::COUNT % PANEL);
+                        let from = weight.add(panel * PANEL * block.terms + lane);
+                        *w = if NARROW { W::load_some(from, self.lanes) } else { W::load(from) };
+                    }
+                    for (row, sums) in rows.iter().zip(&mut sums) {
+                        let x = L::splat(*row.add(i));
+                        for (sum, &w) in sums.iter_mut().zip(&weights) {
+                            *sum = x.times_plus(w, *sum);
+                        }
+                    }
+                    weight = weight.add(self.width);
+                }
+                inputs = inputs.add(block.count);
+            }
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (v, mut sum) in sums.into_iter().enumerate() {
+                    if to.relu {
+                        sum = sum.max(L::splat(0.0));
+                    }
+                    let place = to.first.add(at(r) + v * L::COUNT);
+                    if NARROW { sum.store_some(place, self.lanes) } else { sum.store(place) }
+                }
+            }
+        }
+        R
+    }
+}
