@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::vec::Vec;
 
 use driftlet_quantize::graph::{Attention, Graph, Op, Rotary, ValueId};
+use driftlet_runtime::format::ConcatMode;
 use driftlet_runtime::format::NormMode::{self, Group, Layer, Rms};
 
 use super::builder::{Builder, Form};
@@ -42,26 +43,26 @@ pub fn norms() -> Graph<'static> {
     b.finish(x)
 }
 
-/// With and without norms of queries and keys, with and without rotary embedding; heads of 6 to 36 channels.
+/// With and without norms of queries and keys, with and without rotary embedding; heads of 3 to 48 channels.
 pub fn attentions() -> Graph<'static> {
     let mut b = Builder::new(12);
     let noise = b.noise([5, 10, 7]);
-    let mut x = b.linear(noise, 36);
+    let mut x = b.linear(noise, 48);
     let turned = |head: usize| Some(Arc::new(rotary(50, head)));
-    let twelve = turned(12);
+    let sixteen = turned(16);
     for (heads, normed, rotary) in
-        [(3, true, twelve.clone()), (4, false, None), (6, false, turned(6)), (3, true, twelve), (1, true, None)]
+        [(3, true, sixteen.clone()), (16, false, None), (6, false, turned(8)), (3, true, sixteen), (1, true, None)]
     {
         let y = b.norm(Rms, 0, x);
-        let [query, key, value] = [(); 3].map(|()| b.linear(y, 36));
+        let [query, key, value] = [(); 3].map(|()| b.linear(y, 48));
         let mixed = attend(&mut b, heads, normed, rotary, [query, key, value]);
-        x = b.push(Op::Add(None), &[x, mixed], [5, 10, 36]);
+        x = b.push(Op::Add(None), &[x, mixed], [5, 10, 48]);
     }
     let x = b.linear(x, 3);
     b.finish_with_pixels(x, false)
 }
 
-/// More keys than are summed in one block, straight from 8-bit noise; and a single key.
+/// More keys than are summed in one block, straight from 8-bit noise; a single key; few keys of an odd length.
 pub fn keys() -> Graph<'static> {
     let mut b = Builder::new(13);
     let noise = b.noise([1, 259, 4]);
@@ -73,6 +74,11 @@ pub fn keys() -> Graph<'static> {
     let y = attend(&mut b, 1, false, None, [query, key, value]);
     let y = b.linear(y, 4);
     let x = b.push(Op::Add(None), &[x, y], [1, 259, 4]);
+    let y = b.push(Op::Slice { from: 99 }, &[x], [1, 5, 4]);
+    let [query, key, value] = [(); 3].map(|()| b.linear(y, 23));
+    let y = attend(&mut b, 1, true, None, [query, key, value]);
+    let y = b.linear(y, 4);
+    let x = b.push(Op::Concat(ConcatMode::Positions), &[x, y], [1, 264, 4]);
     b.finish(x)
 }
 

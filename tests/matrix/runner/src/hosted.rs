@@ -1,0 +1,34 @@
+//! Targets with an operating system.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::memory::Memory;
+
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let passes = arguments.next().ok_or("usage: runner PASSES FILE...")?.parse()?;
+    let mut memory = Box::new(Memory::new());
+    for path in arguments {
+        let named = |e: &dyn std::fmt::Display| format!("{path}: {e}");
+        let mut file = std::fs::File::open(&path).map_err(|e| named(&e))?;
+        let mut len = 0;
+        while let read @ 1.. = file.read(&mut memory.file()[len..]).map_err(|e| named(&e))? {
+            len += read;
+        }
+        let hash = memory.hash(len, passes).map_err(|e| named(&e))?;
+        println!("{hash}  {}", Path::new(&path).file_stem().unwrap_or_default().to_string_lossy());
+    }
+    Ok(())
+}
