@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use driftlet_runtime::{Model, Sampler, StartError, View};
+use driftlet_runtime::{Kernels, Model, Sampler, StartError, View, Workers};
 use sha2::{Digest, Sha256};
 
 use crate::requests::request;
@@ -20,14 +20,25 @@ impl fmt::Display for Hash {
     }
 }
 
+/// Who computes.
+#[derive(Clone, Copy)]
+pub struct Engine<'e> {
+    /// The kernels.
+    pub kernels: Kernels,
+    /// The threads.
+    pub workers: &'e dyn Workers,
+}
+
 /// Runs a model so many times and hashes the raw result and the picture of every pass. The arena is filled with `fill`
 /// first: what it held before must not matter.
 ///
 /// # Errors
 /// As [`Sampler::new`].
-pub fn hash(model: &Model, arena: &mut [u8], fill: u8, passes: u32) -> Result<Hash, StartError> {
+pub fn hash(engine: Engine, model: &Model, arena: &mut [u8], fill: u8, passes: u32) -> Result<Hash, StartError> {
     arena.fill(fill);
     let mut sampler = Sampler::new(model, arena)?;
+    sampler.set_kernels(engine.kernels);
+    sampler.set_workers(engine.workers);
     let mut all = Sha256::new();
     for (start, class, guidance) in (0..passes).filter_map(|index| request(model, index)) {
         sampler.generate_from(start, class, guidance);

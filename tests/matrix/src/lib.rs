@@ -14,7 +14,7 @@ mod requests;
 #[cfg(feature = "networks")]
 mod sets;
 
-pub use hash::{Hash, PICTURES, hash};
+pub use hash::{Engine, Hash, PICTURES, hash};
 #[cfg(feature = "networks")]
 pub use networks::{Network, graphs};
 #[cfg(feature = "networks")]

@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use driftlet_runtime::Kernels;
 use semihosting::experimental::env::args;
 use semihosting::fs::File;
 use semihosting::io::Read;
@@ -40,15 +41,18 @@ fn run(memory: &mut Memory) -> Result<(), &'static str> {
     let mut words = (&arguments).skip(1).map_while(Result::ok);
     let passes = words.next().and_then(|word| word.parse().ok()).ok_or("arguments: PASSES FILE...")?;
     for path in words {
-        let hash = read(path, memory.file()).and_then(|len| memory.hash(len, passes));
-        let name = path.rsplit('/').next().unwrap_or(path);
-        match hash {
-            Ok(hash) => println!("{hash}  {}", name.strip_suffix(".drift").unwrap_or(name)),
-            Err(problem) => {
-                println!("{name}: {problem}");
-                return Err("broken off");
-            }
-        }
+        // The problem of a file comes behind its name.
+        run_file(memory, path, passes).inspect_err(|_| println!("{path}:"))?;
+    }
+    Ok(())
+}
+
+fn run_file(memory: &mut Memory, path: &str, passes: u32) -> Result<(), &'static str> {
+    let len = read(path, memory.file())?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(".drift").unwrap_or(name);
+    for kernels in Kernels::available() {
+        println!("{}  {name} {}", memory.hash(kernels, len, passes)?, kernels.name());
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
+use driftlet_runtime::Kernels;
+
 use crate::memory::Memory;
 
 pub fn main() -> ExitCode {
@@ -27,8 +29,11 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         while let read @ 1.. = file.read(&mut memory.file()[len..]).map_err(|e| named(&e))? {
             len += read;
         }
-        let hash = memory.hash(len, passes).map_err(|e| named(&e))?;
-        println!("{hash}  {}", Path::new(&path).file_stem().unwrap_or_default().to_string_lossy());
+        let name = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy();
+        for kernels in Kernels::available() {
+            let hash = memory.hash(kernels, len, passes).map_err(|e| named(&e))?;
+            println!("{hash}  {name} {}", kernels.name());
+        }
     }
     Ok(())
 }

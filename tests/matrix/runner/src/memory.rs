@@ -1,7 +1,7 @@
 //! What every target has: room for one file and its arena.
 
-use driftlet_matrix::{Hash, hash};
-use driftlet_runtime::{Aligned, Model};
+use driftlet_matrix::{Engine, Hash, hash};
+use driftlet_runtime::{Aligned, Alone, Kernels, Model};
 
 /// The largest file.
 const FILE: usize = 1 << 20;
@@ -27,9 +27,10 @@ impl Memory {
     }
 
     /// Runs the file of so many bytes so many times.
-    pub fn hash(&mut self, len: usize, passes: u32) -> Result<Hash, &'static str> {
+    pub fn hash(&mut self, kernels: Kernels, len: usize, passes: u32) -> Result<Hash, &'static str> {
         let file = self.file.0.get(..len).ok_or("the file is too long")?;
         let model = Model::parse(file).map_err(|_| "the file is not a model that this runtime reads")?;
-        hash(&model, &mut self.arena.0, FILL, passes).map_err(|_| "the model does not start")
+        let engine = Engine { kernels, workers: &Alone };
+        hash(engine, &model, &mut self.arena.0, FILL, passes).map_err(|_| "the model does not start")
     }
 }
