@@ -4,6 +4,7 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
+use super::tile::Rows;
 use crate::kernels::Geometry;
 use crate::panels::QUAD;
 
@@ -101,30 +102,50 @@ impl<'r, E: Copy> Room<'r, E> {
     {
         for run in 0..runs.count {
             let (ky, kx) = (run * runs.taps / g.kernel_width, run * runs.taps % g.kernel_width);
-            let row = g.input_row(oy, ky).map(|iy| iy * g.in_width);
-            let places = table.iter_mut().skip(run).step_by(runs.count);
-            for (ox, place) in columns.clone().zip(places) {
-                let Some(row) = row else {
+            let mut places = table.iter_mut().skip(run).step_by(runs.count);
+            let Some(row) = g.input_row(oy, ky).map(|iy| iy * g.in_width) else {
+                places.for_each(|place| {
                     place.write(self.padding);
-                    continue;
-                };
-                // Before the first column it wraps, far behind the last.
-                let ix = (ox * g.stride + kx).wrapping_sub(g.padding) >> (g.upsample - 1);
-                place.write(if ix < g.in_width && ix + runs.taps <= g.in_width {
-                    let first = (row + ix) * g.in_channels;
-                    // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
-                    if E::IN_PLACE && first + runs.len <= x.len() {
-                        x.as_ptr().wrapping_add(first).cast()
-                    } else {
-                        self.copied(&x[first..][..runs.taps * g.in_channels], runs.len)
-                    }
-                } else if runs.taps == 1 {
-                    self.padding
+                });
+                continue;
+            };
+            // Columns whose run lies inside the map: `padding <= ox * stride + kx < end`.
+            let end = ((g.in_width + 1 - runs.taps.min(g.in_width + 1)) * g.upsample + g.padding).saturating_sub(kx);
+            let first = g.padding.saturating_sub(kx).div_ceil(g.stride).clamp(columns.start, columns.end);
+            let last = end.div_ceil(g.stride).clamp(first, columns.end);
+            for (ox, place) in (columns.start..first).zip(&mut places) {
+                place.write(self.outside(g, runs, x, row, ox));
+            }
+            for (ox, place) in (first..last).zip(&mut places) {
+                let ix = (ox * g.stride + kx - g.padding) >> (g.upsample - 1);
+                let from = (row + ix) * g.in_channels;
+                // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
+                place.write(if E::IN_PLACE && from + runs.len <= x.len() {
+                    x.as_ptr().wrapping_add(from).cast()
                 } else {
-                    self.border(g, runs, x, row, ox * g.stride)
+                    self.copied(&x[from..][..runs.taps * g.in_channels], runs.len)
                 });
             }
+            for (ox, place) in (last..columns.end).zip(&mut places) {
+                place.write(self.outside(g, runs, x, row, ox));
+            }
         }
+    }
+
+    /// A row of padding.
+    pub fn padding_row(&self, runs: Runs, table: &mut [MaybeUninit<*const E>]) -> Rows<E> {
+        table[..runs.count].iter_mut().for_each(|place| {
+            place.write(self.padding);
+        });
+        Rows { table: table.as_ptr().cast(), runs: runs.count, len: runs.len }
+    }
+
+    /// A run that does not lie inside the map: padding, or a kernel's row over the border.
+    fn outside<I: Copy>(&mut self, g: &Geometry, runs: Runs, x: &[I], row: usize, ox: usize) -> *const E
+    where
+        E: Element<I>,
+    {
+        if runs.taps == 1 { self.padding } else { self.border(g, runs, x, row, ox * g.stride) }
     }
 
     #[inline(never)]

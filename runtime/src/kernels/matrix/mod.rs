@@ -42,12 +42,12 @@ const WORTH: usize = if cfg!(test) { 1000 } else { 200_000 };
 struct Method<E> {
     /// Computes sums of a group of outputs.
     product: Product<E>,
-    /// What a prepared input has too much.
-    excess: i32,
+    /// Whether it takes inputs for larger than they are, each by the same.
+    excess: bool,
 }
 
-/// Writes the numbers of a group of outputs of some positions.
-pub type Finish<O> = unsafe fn(&Group, sums: &[i32], position: usize, out: *mut O);
+/// Writes the numbers of a group of outputs of neighbouring positions, whose sums are given position by position.
+pub type Finish<O> = unsafe fn(&Group, sums: &[i32], positions: Range<usize>, out: *mut O);
 
 /// Outputs side by side, with what turns their sums into stored numbers.
 pub struct Group<'a> {
@@ -192,7 +192,11 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
     let mut starts = [0; STARTS];
     for chunk in chunks(part.panels, STARTS / PANEL) {
         let outputs = chunk.start * PANEL..g.out_channels.min(chunk.end * PANEL);
-        start(layer, method.excess, outputs.clone(), &mut starts);
+        let starts = &mut starts[..outputs.len()];
+        let none = E::prepared(I::saturate(0));
+        let zeros = Room::new(g, runs, [none; 2], room).padding_row(runs, &mut table);
+        // SAFETY: the processor has the instructions; the table has a row of zeros.
+        unsafe { start(method, layer, zeros, outputs.clone(), starts) };
         for positions in chunks(part.positions.clone(), most_rows) {
             let mut copies = Room::new(g, runs, padding, room);
             let mut places = &mut table[..positions.len() * runs.count];
@@ -219,10 +223,8 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
                     first_output: first,
                     channels: g.out_channels,
                 };
-                for (sums, position) in sums.chunks_exact(width).zip(positions.clone()) {
-                    // SAFETY: these outputs belong to the part.
-                    unsafe { finish(&group, sums, position, out) };
-                }
+                // SAFETY: these outputs belong to the part.
+                unsafe { finish(&group, sums, positions.clone(), out) };
             }
         }
     }
@@ -242,39 +244,45 @@ fn lines(positions: Range<usize>, width: usize) -> impl Iterator<Item = (usize, 
     })
 }
 
-/// What the sums of outputs begin with: the bias, less what the inputs have too much.
-fn start<I>(layer: &Layer<I>, excess: i32, outputs: Range<usize>, starts: &mut [i32; STARTS]) {
+/// What the sums of outputs begin with: the bias, less what the inputs have too much, which is the sum for inputs of zero.
+///
+/// # Safety
+/// The processor has the instructions of `method`; `rows` has a row of zeros.
+unsafe fn start<I, E: Copy>(
+    method: &Method<E>,
+    layer: &Layer<I>,
+    zeros: Rows<E>,
+    outputs: Range<usize>,
+    starts: &mut [i32],
+) {
     let panels = layer.g.panels(QUAD);
-    let starts = &mut starts[..outputs.len()];
     starts.copy_from_slice(&layer.w.bias[outputs.clone()]);
-    if excess == 0 {
+    if !method.excess {
         return;
     }
-    for (panel, starts) in (outputs.start / PANEL..).zip(starts.chunks_mut(PANEL)) {
-        let mut sums = [0i32; PANEL];
-        for group in
-            layer.w.weight[panels.start(panel)..][..panels.terms * starts.len()].chunks_exact(QUAD * starts.len())
-        {
-            for (sum, quad) in sums.iter_mut().zip(group.chunks_exact(QUAD)) {
-                *sum += quad.iter().map(|&w| i32::from(w)).sum::<i32>();
-            }
-        }
+    let mut sums = [0; GROUP];
+    for (group, starts) in outputs.step_by(GROUP).zip(starts.chunks_mut(GROUP)) {
+        let weight = &layer.w.weight[panels.start(group / PANEL)..][..starts.len() * panels.terms];
+        // SAFETY: the caller's promise; there is room for the sums of a group.
+        unsafe { (method.product)(zeros, 1, weight, panels.terms, sums.as_mut_ptr()) };
         for (start, sum) in starts.iter_mut().zip(sums) {
-            *start = start.wrapping_sub(sum.wrapping_mul(excess));
+            *start = start.wrapping_sub(sum);
         }
     }
 }
 
-/// Writes the outputs of a position as the portable kernel does.
+/// Writes the outputs of some positions as the portable kernel does.
 ///
 /// # Safety
-/// `out` holds the position's outputs, and nobody else touches those of the group.
-unsafe fn finish<O: Int>(group: &Group, sums: &[i32], position: usize, out: *mut O) {
-    let first = position * group.channels;
-    for (i, (&sum, &start)) in sums.iter().zip(group.starts).enumerate() {
-        let output = group.first_output + i;
-        // SAFETY: promised by the caller.
-        let place = unsafe { &mut *out.add(first + output) };
-        *place = group.epilogue.finish(group.w, output, start.wrapping_add(sum), first, *place);
+/// `out` holds the positions' outputs, and nobody else touches those of the group.
+unsafe fn finish<O: Int>(group: &Group, sums: &[i32], positions: Range<usize>, out: *mut O) {
+    for (sums, position) in sums.chunks_exact(group.starts.len()).zip(positions) {
+        let first = position * group.channels;
+        for (i, (&sum, &start)) in sums.iter().zip(group.starts).enumerate() {
+            let output = group.first_output + i;
+            // SAFETY: promised by the caller.
+            let place = unsafe { &mut *out.add(first + output) };
+            *place = group.epilogue.finish(group.w, output, start.wrapping_add(sum), first, *place);
+        }
     }
 }
