@@ -116,15 +116,20 @@ impl<'r, E: Copy> Room<'r, E> {
             for (ox, place) in (columns.start..first).zip(&mut places) {
                 place.write(self.outside(g, runs, x, row, ox));
             }
-            for (ox, place) in (first..last).zip(&mut places) {
-                let ix = (ox * g.stride + kx - g.padding) >> (g.upsample - 1);
-                let from = (row + ix) * g.in_channels;
-                // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
-                place.write(if E::IN_PLACE && from + runs.len <= x.len() {
-                    x.as_ptr().wrapping_add(from).cast()
+            // In registers: for the compiler, what is written might change the geometry.
+            let (stride, shift, channels) = (g.stride, g.upsample - 1, g.in_channels);
+            let line = x.as_ptr().wrapping_add(row * channels);
+            // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
+            let readable = if E::IN_PLACE { (x.len() + 1).saturating_sub(row * channels + runs.len) } else { 0 };
+            let mut column = first * stride + kx - g.padding.min(first * stride + kx);
+            for place in places.by_ref().take(last - first) {
+                let from = (column >> shift) * channels;
+                place.write(if from < readable {
+                    line.wrapping_add(from).cast()
                 } else {
-                    self.copied(&x[from..][..runs.taps * g.in_channels], runs.len)
+                    self.copied(&x[row * channels + from..][..runs.taps * channels], runs.len)
                 });
+                column += stride;
             }
             for (ox, place) in (last..columns.end).zip(&mut places) {
                 place.write(self.outside(g, runs, x, row, ox));

@@ -3,6 +3,7 @@
 //! Bytes go through `vpdpbusd`, which takes inputs unsigned (128 too much each) and does not saturate. Words go through
 //! `vpdpwssd`, or `vpmaddwd` and an addition: weights of 8 bits are widened, so that no product of the pair saturates.
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -57,6 +58,27 @@ products! {
 /// 128 more in each of four bytes.
 const EXCESS: i32 = 0x8080_8080_u32 as i32;
 
+/// The same for every dword. Opaque to the compiler, which would otherwise move the operation in front of the broadcast, out of
+/// the vector unit.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn excess_512() -> __m512i {
+    let mut excess = _mm512_set1_epi32(EXCESS);
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0} */", inout(zmm_reg) excess, options(pure, nomem, nostack, preserves_flags)) };
+    excess
+}
+
+/// As [`excess_512`].
+#[inline]
+#[target_feature(enable = "avx2")]
+fn excess_256() -> __m256i {
+    let mut excess = _mm256_set1_epi32(EXCESS);
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0} */", inout(ymm_reg) excess, options(pure, nomem, nostack, preserves_flags)) };
+    excess
+}
+
 /// 16 outputs, one dword each.
 struct Bytes512;
 
@@ -74,7 +96,7 @@ unsafe impl Dot for Bytes512 {
     }
     #[inline(always)]
     unsafe fn inputs(at: *const i8) -> __m512i {
-        unsafe { _mm512_set1_epi32(at.cast::<u32>().read_unaligned() as i32 ^ EXCESS) }
+        unsafe { _mm512_xor_si512(_mm512_set1_epi32(at.cast::<i32>().read_unaligned()), excess_512()) }
     }
     #[inline(always)]
     unsafe fn weights(at: *const i8) -> __m512i {
@@ -157,7 +179,7 @@ unsafe impl Dot for Bytes256 {
     }
     #[inline(always)]
     unsafe fn inputs(at: *const i8) -> __m256i {
-        unsafe { _mm256_set1_epi32(at.cast::<i32>().read_unaligned() ^ EXCESS) }
+        unsafe { _mm256_xor_si256(_mm256_set1_epi32(at.cast::<i32>().read_unaligned()), excess_256()) }
     }
     #[inline(always)]
     unsafe fn weights(at: *const i8) -> __m256i {
