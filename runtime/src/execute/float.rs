@@ -4,9 +4,11 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{Function, NONE, OpKind, Precision, ResizeMode};
-use crate::kernels::float::{self, matrix};
+use crate::kernels::float::lanes::{self, matrix};
 use crate::kernels::moves;
+use crate::kernels::{Kernels, float};
 use crate::pixels;
+use crate::workers::Alone;
 
 /// Runs one operator.
 pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
@@ -29,10 +31,21 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
     // Operands that are not in the place of the result.
     let [x, y, z] = read.map(Option::unwrap_or_default);
     let width = channels(output);
+    let Engine { kernels, workers } = engine;
+    let portable = kernels == Kernels::PORTABLE;
     if op.kind == OpKind::Pixels {
-        let tanh = op.function == Function::Tanh;
-        for (pixel, &y) in memory.out.iter_mut().zip(x) {
-            *pixel = pixels::from_unit(if tanh { libm::tanhf(y) } else { y });
+        let f = if op.function == Function::Tanh { Function::Tanh } else { Function::Identity };
+        let mut unit = [0.0; 64];
+        for (made, x) in memory.out.chunks_mut(64).zip(x.chunks(64)) {
+            let unit = &mut unit[..x.len()];
+            if portable {
+                float::lookup(Some(x), f, unit);
+            } else {
+                lanes::map(kernels, &Alone, Some(x), f, unit);
+            }
+            for (pixel, &y) in made.iter_mut().zip(&*unit) {
+                *pixel = pixels::from_unit(y);
+            }
         }
         return;
     }
@@ -61,9 +74,9 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
                 (Some(_), None) => float::Residual::InPlace,
             };
             let (g, relu) = (&step.geometry(), op.function == Function::Relu);
-            if matrix::takes(engine.kernels, g) {
+            if matrix::takes(kernels, g) {
                 let layer = matrix::Layer { g, x, w: &weights, residual, relu };
-                matrix::conv(engine.kernels, engine.workers, &layer, out);
+                matrix::conv(kernels, workers, &layer, out);
             } else {
                 float::conv(g, x, &weights, residual, relu, out);
             }
@@ -78,7 +91,9 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
             };
             float::norm(read[0], &norm, out);
         }
+        OpKind::Lookup if !portable => lanes::map(kernels, workers, read[0], op.function, out),
         OpKind::Lookup => float::lookup(read[0], op.function, out),
+        OpKind::Mul if !portable => lanes::mul(kernels, workers, read[0], op.function, read[1], out),
         OpKind::Mul => float::mul(read[0], op.function, read[1], out),
         OpKind::Gate => float::gate(read[1], read[0], z, out),
         OpKind::Add if op.weight != NONE => {
@@ -97,7 +112,12 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
                 epsilon: step.model.tensor_data(op.rescale)[0],
                 rotary: rotary.map(|(cos, sin)| float::Rotary { cos, sin }),
             };
-            float::attention(&parameters, read[0], y, z, cast_slice_mut(memory.scratch), out);
+            let (p, scratch) = (&parameters, cast_slice_mut(memory.scratch));
+            if lanes::takes_attention(kernels, p) {
+                lanes::attention(kernels, workers, p, read[0], [y, z], scratch, out);
+            } else {
+                float::attention(p, read[0], y, z, scratch, out);
+            }
         }
         OpKind::Concat => {
             let [first, second] = step.places();

@@ -113,7 +113,7 @@ fn prepare_keys(p: &Attention, k: &[f32], at: usize, key: &mut [f32], keys: &mut
 
 /// Normalizes and rotates one head of a query or key, if there is anything to do.
 #[inline(always)]
-fn prepare(p: &Attention, gain: Option<&[f32]>, token: usize, x: &mut [f32]) {
+pub(super) fn prepare(p: &Attention, gain: Option<&[f32]>, token: usize, x: &mut [f32]) {
     if let Some(gain) = gain {
         let group = Group::rms(core::iter::once(&*x), p.epsilon);
         for (i, x) in x.iter_mut().enumerate() {
@@ -216,7 +216,8 @@ fn accumulate(tile: &mut Tile, [a, b, c, d]: [&[f32]; QUERIES], columns: impl It
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::float::testing::{assert_close, numbers, wide};
+    use crate::kernels::float::lanes;
+    use crate::kernels::float::testing::{Several, assert_close, bits, fast_kernels, numbers, wide};
 
     /// Everything in double precision, straight from the definition.
     fn model(p: &Attention, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f64> {
@@ -296,8 +297,25 @@ mod tests {
             let mut in_place = q.clone();
             attention_loops(&p, None, &k, &v, &mut scratch, &mut in_place);
             // Nor does the width of registers.
-            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&in_place), bits(&out), "{tokens} x {heads} x {head}");
+            fast_kernels_agree(&p, [&q, &k, &v], &out);
+        }
+    }
+
+    /// The fast kernels come to what the portable ones did, and all to the same bits.
+    fn fast_kernels_agree(p: &Attention, [q, k, v]: [&[f32]; 3], portable: &[f32]) {
+        let mut first = None;
+        for (kernels, workers) in fast_kernels().flat_map(|kernels| [1, 2, 3].map(|count| (kernels, Several(count)))) {
+            assert!(lanes::takes_attention(kernels, p));
+            let mut scratch = vec![f32::NAN; scratch_len(p.tokens, p.head)];
+            let mut out = vec![f32::NAN; portable.len()];
+            lanes::attention(kernels, &workers, p, Some(q), [k, v], &mut scratch, &mut out);
+            let mut in_place = q.to_vec();
+            lanes::attention(kernels, &workers, p, None, [k, v], &mut scratch, &mut in_place);
+            assert_close(&out, &wide(portable), 3e-6);
+            assert_close(&out, &model(p, q, k, v), 3e-6);
+            let first = first.get_or_insert_with(|| bits(&out));
+            assert!(bits(&out) == *first && bits(&in_place) == *first, "{} x {}", kernels.name(), workers.0);
         }
     }
 
@@ -310,6 +328,7 @@ mod tests {
         let mut out = vec![0.0; 20];
         attention(&p, Some(&q), &q, &v, &mut vec![0.0; scratch_len(5, 4)], &mut out);
         assert_close(&out, &model(&p, &q, &q, &v), 1e-6);
+        fast_kernels_agree(&p, [&q, &q, &v], &out);
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub fn mul(a: Option<&[f32]>, f: Function, b: Option<&[f32]>, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::float::testing::{assert_close, numbers};
+    use crate::kernels::float::lanes;
+    use crate::kernels::float::testing::{Several, assert_close, fast_kernels, numbers};
 
     #[test]
     fn lookup_in_place_is_the_same() {
@@ -40,5 +41,14 @@ mod tests {
         mul(None, Function::Tanh, Some(&b), &mut over_a);
         mul(Some(&a), Function::Tanh, None, &mut over_b);
         assert_eq!([over_a, over_b], [out.clone(), out]);
+        for (kernels, workers) in fast_kernels().flat_map(|kernels| [1, 2].map(|count| (kernels, Several(count)))) {
+            let mut out = vec![f32::NAN; 37];
+            lanes::mul(kernels, &workers, Some(&a), Function::Tanh, Some(&b), &mut out);
+            assert_close(&out, &a.iter().zip(&b).map(gated).collect::<Vec<_>>(), 1e-6);
+            let (mut over_a, mut over_b) = (a.clone(), b.clone());
+            lanes::mul(kernels, &workers, None, Function::Tanh, Some(&b), &mut over_a);
+            lanes::mul(kernels, &workers, Some(&a), Function::Tanh, None, &mut over_b);
+            assert_eq!([over_a, over_b], [out.clone(), out]);
+        }
     }
 }

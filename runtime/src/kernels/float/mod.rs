@@ -8,9 +8,8 @@ mod conv;
 mod elementwise;
 mod embed;
 mod function;
-mod lanes;
+pub mod lanes;
 mod lookup;
-pub mod matrix;
 mod norm;
 mod pool;
 mod resize;
@@ -19,8 +18,6 @@ mod testing;
 mod weight;
 #[cfg(target_arch = "x86_64")]
 mod wide;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 pub use add::{add, add_weights, gate};
 pub use attention::{Attention, Rotary, attention, scratch_len as attention_scratch_len};

@@ -1,7 +1,31 @@
 //! What the tests of several kernels use.
 
 use super::Weights;
-use crate::kernels::Geometry;
+use crate::kernels::{Geometry, Kernels};
+use crate::workers::Workers;
+
+/// Workers that come one after the other, the last first.
+pub struct Several(pub usize);
+
+impl Workers for Several {
+    fn count(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        (0..parts).rev().for_each(work);
+    }
+}
+
+/// All kernels of this processor but the portable ones.
+pub fn fast_kernels() -> impl Iterator<Item = Kernels> {
+    Kernels::available().filter(|&kernels| kernels != Kernels::PORTABLE)
+}
+
+/// The bits of numbers.
+pub fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
 
 /// Reproducible numbers, roughly normal with variance 1.
 pub fn numbers(seed: u64, len: usize) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! Sums of a few rows and outputs, kept in registers over all terms of a block.
 
 use crate::kernels::float::Weight;
-use crate::kernels::float::lanes::Lanes;
+use crate::kernels::float::lanes::{Lanes, Task};
 use crate::panels::PANEL;
 
 /// Rows of the widest tile.
@@ -43,13 +43,10 @@ impl Stored for u16 {
     }
 }
 
-/// Adds the products of a block to the sums of its rows and outputs, each term of a sum after the other.
+/// Rows of inputs, and the weights of some outputs for the same terms. As a task it adds their products to the sums, each term
+/// of a sum after the other.
 ///
-/// # Safety
-/// The processor has the instructions, everything that the block points to exists, and nobody else touches its sums.
-pub type Product<W> = unsafe fn(&Block<W>);
-
-/// Rows of inputs, and the weights of some outputs for the same terms.
+/// Everything that it points to exists, and nobody else touches its sums.
 pub struct Block<W> {
     /// Where the inputs of a row lie: the pointers of all rows to their first tap, then to the second, and so on.
     pub inputs: *const *const f32,
@@ -58,14 +55,18 @@ pub struct Block<W> {
     pub taps: usize,
     /// Inputs of each tap, one behind the other.
     pub depth: usize,
-    /// Weights of the outputs: panels in the order of the file, of which the last may be narrow.
-    pub weight: *const W,
-    /// Terms of a panel, of which the block has `taps * depth`.
-    pub terms: usize,
-    /// The first of these.
-    pub first_term: usize,
+    pub weights: Order<W>,
     pub outputs: usize,
     pub sums: Sums,
+}
+
+/// Where the weights of the block's terms lie.
+#[derive(Clone, Copy)]
+pub enum Order<W> {
+    /// In panels of so many terms as a file has them, the last of which may be narrow; the block's terms begin at one of them.
+    Panels { weight: *const W, terms: usize, first_term: usize },
+    /// Those of the first term for all outputs, a stride later those of the next.
+    Rows { weight: *const W, stride: usize },
 }
 
 /// Numbers `[row, output]` in the place of the result.
@@ -82,6 +83,7 @@ pub struct Sums {
 /// What the block's products are added to.
 #[derive(Clone, Copy)]
 pub enum Start {
+    Zero,
     /// A number for each output.
     Bias(*const f32),
     /// The same and, for each sum, what lies as the sums do.
@@ -90,40 +92,56 @@ pub enum Start {
     Sums,
 }
 
-/// A [`Product`] by tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
-#[inline(always)]
-pub unsafe fn product<L: Lanes, W: Stored, const WIDE: usize>(block: &Block<W>) {
-    let mut output = 0;
-    while output < block.outputs {
-        let lane = output % PANEL;
-        let width = PANEL.min(block.outputs - (output - lane));
-        // Registers side by side: over several panels only where all of them are full.
-        let full = block.outputs / PANEL * PANEL;
-        let fits = |registers: usize| {
-            let end = output + registers * L::COUNT;
-            end <= full || end <= output - lane + width
-        };
-        // SAFETY: as promised to this function; tiles reach over outputs that exist.
+impl<W: Stored> Task for Block<W> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(&self) {
+        // Of 32 registers 24 hold sums, of 16 12.
+        // SAFETY: promised by the caller.
         unsafe {
-            let strip = Strip {
-                block,
-                weight: block.weight.add((output - lane) * block.terms + block.first_term * width + lane),
-                width,
-                output,
-                lanes: L::COUNT.min(width - lane),
+            match L::COUNT {
+                16 => self.product::<L, 4>(),
+                _ => self.product::<L, 2>(),
+            }
+        }
+    }
+}
+
+impl<W: Stored> Block<W> {
+    /// By tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
+    #[inline(always)]
+    unsafe fn product<L: Lanes, const WIDE: usize>(&self) {
+        let mut output = 0;
+        while output < self.outputs {
+            let lane = output % PANEL;
+            let width = PANEL.min(self.outputs - (output - lane));
+            // Registers side by side: over several panels only where all of them are full.
+            let full = self.outputs / PANEL * PANEL;
+            let fits = |registers: usize| {
+                let end = output + registers * L::COUNT;
+                end <= full || end <= output - lane + width
             };
-            if fits(WIDE) {
-                strip.tiles::<L, ROWS, WIDE, false>();
-                output += WIDE * L::COUNT;
-            } else if WIDE > 2 && fits(2) {
-                strip.tiles::<L, 8, 2, false>();
-                output += 2 * L::COUNT;
-            } else if fits(1) {
-                strip.tiles::<L, 8, 1, false>();
-                output += L::COUNT;
-            } else {
-                strip.tiles::<L, 8, 1, true>();
-                output += strip.lanes;
+            // SAFETY: as promised to this function; tiles reach over outputs that exist.
+            unsafe {
+                let (weight, step, panel) = match self.weights {
+                    Order::Panels { weight, terms, first_term } => {
+                        (weight.add((output - lane) * terms + first_term * width + lane), width, PANEL * terms)
+                    }
+                    Order::Rows { weight, stride } => (weight.add(output), stride, PANEL),
+                };
+                let strip = Strip { block: self, weight, step, panel, output, lanes: L::COUNT.min(width - lane) };
+                if fits(WIDE) {
+                    strip.tiles::<L, ROWS, WIDE, false>();
+                    output += WIDE * L::COUNT;
+                } else if WIDE > 2 && fits(2) {
+                    strip.tiles::<L, 8, 2, false>();
+                    output += 2 * L::COUNT;
+                } else if fits(1) {
+                    strip.tiles::<L, 8, 1, false>();
+                    output += L::COUNT;
+                } else {
+                    strip.tiles::<L, 8, 1, true>();
+                    output += strip.lanes;
+                }
             }
         }
     }
@@ -135,8 +153,10 @@ struct Strip<'b, W> {
     block: &'b Block<W>,
     /// Of the first output.
     weight: *const W,
-    /// Outputs of its panel.
-    width: usize,
+    /// From the weights of a term to those of the next.
+    step: usize,
+    /// From a panel to the next.
+    panel: usize,
     /// The first output.
     output: usize,
     /// Outputs of its register.
@@ -176,6 +196,7 @@ impl<W: Stored> Strip<'_, W> {
                     let place = at(r) + v * L::COUNT;
                     let bias = |bias: *const f32| load(bias.add(self.output + v * L::COUNT));
                     *sum = match to.start {
+                        Start::Zero => L::splat(0.0),
                         Start::Bias(b) => bias(b),
                         Start::Residual(b, residual) => bias(b).add(load(residual.add(place))),
                         Start::Sums => load(to.first.add(place)),
@@ -191,7 +212,7 @@ impl<W: Stored> Strip<'_, W> {
                     for (v, w) in weights.iter_mut().enumerate() {
                         // A register of a later panel lies panels behind; only full ones have followers.
                         let (panel, lane) = (v * L::COUNT / PANEL, v * L::COUNT % PANEL);
-                        let from = weight.add(panel * PANEL * block.terms + lane);
+                        let from = weight.add(panel * self.panel + lane);
                         *w = if NARROW { W::load_some(from, self.lanes) } else { W::load(from) };
                     }
                     for (row, sums) in rows.iter().zip(&mut sums) {
@@ -200,7 +221,7 @@ impl<W: Stored> Strip<'_, W> {
                             *sum = x.times_plus(w, *sum);
                         }
                     }
-                    weight = weight.add(self.width);
+                    weight = weight.wrapping_add(self.step);
                 }
                 inputs = inputs.add(block.count);
             }

@@ -4,22 +4,21 @@
 //! A sum starts at the bias, and the residual if there is one, and takes its terms in the order of the portable kernel, each
 //! product and addition rounded once. So it depends neither on the width of registers, nor on which sums are computed
 //! together, nor on the number of workers.
-#![allow(unsafe_code)]
 
 mod tile;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::conv::{Residual, Weights};
+use super::run as run_task;
 use crate::kernels::Geometry;
+use crate::kernels::float::{Residual, Weights};
 use crate::kernels::isa::{Isa, Kernels};
 use crate::panels::PANEL;
 use crate::workers::Workers;
+use tile::ROWS;
 pub use tile::Stored;
-use tile::{Block, Product, ROWS, Start, Sums};
+pub use tile::{Block, Order, Start, Sums};
 
 /// Outputs whose weights stay in the nearest caches while all rows pass: four panels.
 const GROUP: usize = 64;
@@ -62,17 +61,9 @@ pub fn takes(kernels: Kernels, g: &Geometry) -> bool {
     kernels.0 != Isa::Portable && !g.depthwise && !g.transposed
 }
 
-/// Computes a layer. Call it only if [`takes`] says so.
+/// Computes a layer, shared among the workers: by outputs, so that each reads its own weights, or where there are few by
+/// positions. Call it only if [`takes`] says so.
 pub fn conv<W: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<W>, out: &mut [f32]) {
-    match kernels.0 {
-        Isa::Portable => {}
-        #[cfg(target_arch = "x86_64")]
-        isa => run(x86::method(isa), workers, layer, out),
-    }
-}
-
-/// Shares a layer among the workers: by outputs, so that each reads its own weights, or where there are few by positions.
-fn run<W: Stored>(product: Product<W>, workers: &dyn Workers, layer: &Layer<W>, out: &mut [f32]) {
     let g = layer.g;
     let (positions, panels) = (g.out_height * g.out_width, g.panels(1));
     let groups = g.out_channels.div_ceil(GROUP);
@@ -93,17 +84,17 @@ fn run<W: Stored>(product: Product<W>, workers: &dyn Workers, layer: &Layer<W>, 
     }
     assert!(layer.w.weight.len() >= panels.terms * g.out_channels);
     let place = &Shared(out.as_mut_ptr());
-    // SAFETY: the processor has the instructions, since the product was chosen by `Kernels`. The layer and the result are as
-    // long as the geometry says. Parts share no output: either their positions or their panels are apart.
-    workers.run(parts, &|i| unsafe { compute(product, layer, part(i), place.0) });
+    // SAFETY: the layer and the result are as long as the geometry says. Parts share no output: either their positions or
+    // their panels are apart.
+    workers.run(parts, &|i| unsafe { compute(kernels, layer, part(i), place.0) });
 }
 
 /// Computes the outputs of a part.
 ///
 /// # Safety
-/// The processor has the instructions of `product`; bias, weights and residual of the layer are as long as its geometry says;
-/// `out` holds all its outputs, and nobody else touches those of the part.
-unsafe fn compute<W: Stored>(product: Product<W>, layer: &Layer<W>, part: Part, out: *mut f32) {
+/// Bias, weights and residual of the layer are as long as its geometry says; `out` holds all its outputs, and nobody else
+/// touches those of the part.
+unsafe fn compute<W: Stored>(kernels: Kernels, layer: &Layer<W>, part: Part, out: *mut f32) {
     let (g, panels) = (layer.g, layer.g.panels(1));
     let cuts = Cuts::new(g);
     let mut pointers = [const { MaybeUninit::<*const f32>::uninit() }; POINTERS];
@@ -126,14 +117,13 @@ unsafe fn compute<W: Stored>(product: Product<W>, layer: &Layer<W>, part: Part, 
                         Residual::InPlace => Start::Residual(bias, sums),
                     };
                     let outputs = g.out_channels.min(group.end * PANEL) - output;
-                    product(&Block {
+                    let weight = layer.w.weight.as_ptr().add(panels.start(group.start));
+                    let block = Block {
                         inputs,
                         count: positions.len(),
                         taps: block.taps.len(),
                         depth: block.inputs.len(),
-                        weight: layer.w.weight.as_ptr().add(panels.start(group.start)),
-                        first_term: block.terms.start,
-                        terms: panels.terms,
+                        weights: Order::Panels { weight, terms: panels.terms, first_term: block.terms.start },
                         outputs,
                         sums: Sums {
                             first: sums,
@@ -141,7 +131,8 @@ unsafe fn compute<W: Stored>(product: Product<W>, layer: &Layer<W>, part: Part, 
                             start,
                             relu: layer.relu && block.terms.end == panels.terms,
                         },
-                    });
+                    };
+                    run_task(kernels, &block);
                 }
             }
         }
@@ -226,20 +217,7 @@ fn chunks(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>>
 mod tests {
     use super::*;
     use crate::kernels::float;
-    use crate::kernels::float::testing::{assert_close, conv_model, geometry, numbers};
-
-    /// Workers that come one after the other, the last first.
-    struct Several(usize);
-
-    impl Workers for Several {
-        fn count(&self) -> usize {
-            self.0
-        }
-
-        fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
-            (0..parts).rev().for_each(work);
-        }
-    }
+    use crate::kernels::float::testing::{Several, assert_close, conv_model, geometry, numbers};
 
     fn one_tap(rows: usize, [ins, outs]: [usize; 2]) -> Geometry {
         Geometry {

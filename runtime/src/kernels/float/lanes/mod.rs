@@ -1,0 +1,74 @@
+//! Kernels written once over registers of several single-precision numbers, and the registers of each instruction set.
+#![allow(unsafe_code)]
+// Targets without such registers compile it all the same, and use none of it.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
+
+mod attention;
+mod curve;
+mod map;
+pub mod matrix;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use attention::{attention, takes as takes_attention};
+pub use map::{map, mul};
+
+use crate::kernels::isa::{Isa, Kernels};
+
+/// A register of numbers side by side.
+///
+/// # Safety
+/// Every function needs the processor's instructions, and the numbers that its pointer points to: [`COUNT`](Self::COUNT), or
+/// as many as it is told.
+pub unsafe trait Lanes: Copy {
+    /// How many numbers.
+    const COUNT: usize;
+
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn load(at: *const f32) -> Self;
+    /// The first so many numbers, the others 0; touches no others.
+    unsafe fn load_some(at: *const f32, count: usize) -> Self;
+    /// Numbers of half precision.
+    unsafe fn load_half(at: *const u16) -> Self;
+    unsafe fn load_some_half(at: *const u16, count: usize) -> Self;
+    unsafe fn store(self, at: *mut f32);
+    unsafe fn store_some(self, at: *mut f32, count: usize);
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn minus(self, other: Self) -> Self;
+    unsafe fn times(self, other: Self) -> Self;
+    unsafe fn over(self, other: Self) -> Self;
+    /// `self * factor + sum`, rounded once.
+    unsafe fn times_plus(self, factor: Self, sum: Self) -> Self;
+    /// The larger of each pair; the other where one of them is not a number.
+    unsafe fn max(self, other: Self) -> Self;
+    /// The smaller of each pair; the other where one of them is not a number.
+    unsafe fn min(self, other: Self) -> Self;
+    /// The nearest integer, the even one of two.
+    unsafe fn round(self) -> Self;
+    /// `self * 2^exponent`, rounded once, for integers from -150 to 150.
+    unsafe fn scale(self, exponent: Self) -> Self;
+    /// `self` where `x` is nearer to 0 than the limit, elsewhere the other.
+    unsafe fn where_near_0(self, x: Self, limit: f32, other: Self) -> Self;
+}
+
+/// What is computed over registers.
+pub trait Task {
+    /// Does it. Implementations are compiled into their callers, which have the instructions.
+    ///
+    /// # Safety
+    /// The processor has the instructions of the registers, and what the task says about its pointers holds.
+    unsafe fn run<L: Lanes>(&self);
+}
+
+/// Does a task by the registers of a set of kernels; the portable set has none and does nothing.
+///
+/// # Safety
+/// What the task says about its pointers holds.
+unsafe fn run(kernels: Kernels, task: &impl Task) {
+    match kernels.0 {
+        Isa::Portable => {}
+        // SAFETY: promised by the caller; the processor has the instructions, else there were no such `Kernels`.
+        #[cfg(target_arch = "x86_64")]
+        isa => unsafe { x86::run(isa, task) },
+    }
+}
