@@ -6,10 +6,10 @@ use super::wide::Wide;
 use crate::kernels::Geometry;
 use crate::panels::PANEL;
 
-/// Output positions and channels computed together: 4 x 8 sums fit the registers of every SIMD instruction set.
+/// Output positions computed together, of several channels each: 4 x 8 sums fit the registers of every SIMD instruction set.
 const POSITIONS: usize = 4;
 const CHANNELS: usize = 8;
-type Tile = [[f32; CHANNELS]; POSITIONS];
+type Tile<const C: usize> = [[f32; C]; POSITIONS];
 
 /// Weights in [`Panels`](crate::panels::Panels), or `[kernel height, kernel width, 1, out]` of a depthwise convolution, and
 /// bias `[out]`.
@@ -33,12 +33,12 @@ pub fn conv<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residu
     if let Some(wide) = Wide::here() {
         return wide.conv(g, x, w, residual, relu, out);
     }
-    conv_loops(g, x, w, residual, relu, out);
+    conv_loops::<W, CHANNELS>(g, x, w, residual, relu, out);
 }
 
-/// The loops of [`conv`], compiled into its caller.
+/// The loops of [`conv`] over `C` channels at a time, which divide a panel, compiled into their caller.
 #[inline(always)]
-pub(super) fn conv_loops<W: Weight>(
+pub(super) fn conv_loops<W: Weight, const C: usize>(
     g: &Geometry,
     x: &[f32],
     w: &Weights<W>,
@@ -51,10 +51,10 @@ pub(super) fn conv_loops<W: Weight>(
     for oy in 0..g.out_height {
         for first in (0..step).flat_map(|phase| (phase..g.out_width).step_by(POSITIONS * step)) {
             let columns = Columns { first, step, count: POSITIONS.min((g.out_width - first).div_ceil(step)) };
-            for oc in (0..g.out_channels).step_by(CHANNELS) {
-                let channels = CHANNELS.min(g.out_channels - oc);
+            for oc in (0..g.out_channels).step_by(C) {
+                let channels = C.min(g.out_channels - oc);
                 let filters = filters(g, w.weight, oc);
-                let tile = tile(g, x, w.bias, &filters, oy, columns, oc..oc + channels);
+                let tile: Tile<C> = tile(g, x, w.bias, &filters, oy, columns, oc..oc + channels);
                 for (p, sums) in tile.iter().take(columns.count).enumerate() {
                     let at = (oy * g.out_width + columns.at(p)) * g.out_channels + oc;
                     for (i, &sum) in sums[..channels].iter().enumerate() {
@@ -107,7 +107,7 @@ fn filters<'a, W>(g: &Geometry, weight: &'a [W], oc: usize) -> Filters<'a, W> {
 }
 
 #[inline(always)]
-fn tile<W: Weight>(
+fn tile<W: Weight, const C: usize>(
     g: &Geometry,
     x: &[f32],
     bias: &[f32],
@@ -115,12 +115,12 @@ fn tile<W: Weight>(
     oy: usize,
     columns: Columns,
     oc: core::ops::Range<usize>,
-) -> Tile {
-    let mut tile = [[0.0; CHANNELS]; POSITIONS];
+) -> Tile<C> {
+    let mut tile = [[0.0; C]; POSITIONS];
     for sums in &mut tile {
         sums[..oc.len()].copy_from_slice(&bias[oc.clone()]);
     }
-    let full = columns.count == POSITIONS && oc.len() == CHANNELS && !g.depthwise;
+    let full = columns.count == POSITIONS && oc.len() == C && !g.depthwise;
     let mut taps = w.weight.chunks_exact(g.filter_depth() * w.width);
     for ky in 0..g.kernel_height {
         let row = g.input_row(oy, ky).map(|iy| &x[iy * g.in_width * g.in_channels..][..g.in_width * g.in_channels]);
@@ -149,10 +149,15 @@ fn tile<W: Weight>(
 }
 
 #[inline(always)]
-fn accumulate_tile<W: Weight>(tile: &mut Tile, inputs: [&[f32]; POSITIONS], tap: &[W], w: &Filters<W>) {
+fn accumulate_tile<W: Weight, const C: usize>(
+    tile: &mut Tile<C>,
+    inputs: [&[f32]; POSITIONS],
+    tap: &[W],
+    w: &Filters<W>,
+) {
     let [a, b, c, d] = inputs;
     for (((weights, &a), &b), (&c, &d)) in tap.chunks_exact(w.width).zip(a).zip(b).zip(c.iter().zip(d)) {
-        for (i, weight) in weights[w.lane..w.lane + CHANNELS].iter().enumerate() {
+        for (i, weight) in weights[w.lane..w.lane + C].iter().enumerate() {
             let weight = weight.to_f32();
             tile[0][i] += a * weight;
             tile[1][i] += b * weight;
@@ -235,7 +240,7 @@ mod tests {
                 let residual = numbers(4, g.out_height * g.out_width * g.out_channels);
                 let mut outs = [(); 2].map(|()| vec![f32::NAN; residual.len()]);
                 conv(&g, &x, &w, Residual::Given(&residual), false, &mut outs[0]);
-                conv_loops(&g, &x, &w, Residual::Given(&residual), false, &mut outs[1]);
+                conv_loops::<_, CHANNELS>(&g, &x, &w, Residual::Given(&residual), false, &mut outs[1]);
                 let [wide, narrow] = outs.map(|out| out.into_iter().map(f32::to_bits).collect::<Vec<_>>());
                 assert_eq!(wide, narrow, "{kind} {size:?}");
             }

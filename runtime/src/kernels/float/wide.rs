@@ -8,15 +8,23 @@ use super::conv::{Residual, Weights, conv_loops};
 use super::weight::Weight;
 use crate::kernels::Geometry;
 use crate::kernels::isa::has;
+use crate::panels::PANEL;
 
-/// Proof that the processor has AVX2.
+/// Wide registers that the processor has: only [`Wide::here`] makes one, and it looks first.
 #[derive(Clone, Copy)]
-pub struct Wide(());
+pub struct Wide(Width);
+
+#[derive(Clone, Copy)]
+enum Width {
+    Avx2,
+    Avx512,
+}
 
 impl Wide {
-    /// Looks whether it has.
+    /// The widest.
     pub fn here() -> Option<Self> {
-        has!("avx2").then_some(Self(()))
+        let widths = [(Width::Avx512, has!("avx2", "avx512f", "avx512vl")), (Width::Avx2, has!("avx2"))];
+        widths.into_iter().find_map(|(width, there)| there.then_some(Self(width)))
     }
 
     pub fn conv<W: Weight>(
@@ -28,12 +36,21 @@ impl Wide {
         relu: bool,
         out: &mut [f32],
     ) {
+        type Loops<W> = unsafe fn(&Geometry, &[f32], &Weights<W>, Residual, bool, &mut [f32]);
         #[target_feature(enable = "avx2")]
-        fn wide<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residual, relu: bool, out: &mut [f32]) {
-            conv_loops(g, x, w, residual, relu, out);
+        fn avx2<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residual, relu: bool, out: &mut [f32]) {
+            conv_loops::<W, 8>(g, x, w, residual, relu, out);
         }
-        // SAFETY: the processor has AVX2.
-        unsafe { wide(g, x, w, residual, relu, out) }
+        #[target_feature(enable = "avx2,avx512f,avx512vl")]
+        fn avx512<W: Weight>(g: &Geometry, x: &[f32], w: &Weights<W>, residual: Residual, relu: bool, out: &mut [f32]) {
+            conv_loops::<W, PANEL>(g, x, w, residual, relu, out);
+        }
+        let loops: Loops<W> = match self.0 {
+            Width::Avx2 => avx2,
+            Width::Avx512 => avx512,
+        };
+        // SAFETY: the processor has these registers.
+        unsafe { loops(g, x, w, residual, relu, out) }
     }
 
     pub fn attention(
@@ -49,7 +66,7 @@ impl Wide {
         fn wide(p: &Attention, q: Option<&[f32]>, k: &[f32], v: &[f32], scratch: &mut [f32], out: &mut [f32]) {
             attention_loops(p, q, k, v, scratch, out);
         }
-        // SAFETY: the processor has AVX2.
+        // SAFETY: the processor has AVX2, whatever else.
         unsafe { wide(p, q, k, v, scratch, out) }
     }
 }

@@ -77,8 +77,7 @@ unsafe fn tanh<L: Lanes>(x: L) -> L {
     unsafe {
         // Near 0 1 - 2 / (1 + exp 2 x) has few digits. Cephes, tanhf.
         let square = x.times(x);
-        let small =
-            polynomial(square, [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
+        let small = polynomial(square, [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
         let small = small.times(square).times_plus(x, x);
         let large = L::splat(1.0).minus(L::splat(2.0).over(one_and_exp(x.add(x))));
         small.where_near_0(x, 0.625, large)
