@@ -65,7 +65,7 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
             };
             int8::norm(&operand(0), &norm, &mut output_of(output, out));
         }
-        OpKind::Attention => attention(step, bytes, scratch, out),
+        OpKind::Attention => attention(engine, step, bytes, scratch, out),
         // Operators on every number.
         OpKind::Lookup => {
             let table = int8::Table { entries: step.model.tensor_data(op.weight), exponent: op.count };
@@ -108,7 +108,7 @@ fn scales(fixed: &[i32]) -> int8::Scales {
     int8::Scales { first: fixed[0], second: fixed[2], shift: fixed[1] as u32 }
 }
 
-fn attention(step: &Operator, bytes: [Option<&[u8]>; 3], scratch: &mut [u8], out: &mut [u8]) {
+fn attention(engine: Engine, step: &Operator, bytes: [Option<&[u8]>; 3], scratch: &mut [u8], out: &mut [u8]) {
     let (op, output) = (&step.op, &step.output);
     let fixed: &[i32] = step.optional(op.rescale).unwrap_or_default();
     let scale = |at: usize| int8::Scale { multiplier: fixed[at], shift: fixed[at + 1] as u32 };
@@ -132,7 +132,9 @@ fn attention(step: &Operator, bytes: [Option<&[u8]>; 3], scratch: &mut [u8], out
         output: scale(10),
     };
     let [queries, keys, values] = [0, 1, 2].map(|i| operand(step.operand(i), bytes[i]));
-    int8::attention(&parameters, &queries, &keys, &values, scratch, &mut output_of(output, out));
+    let Engine { kernels, workers } = engine;
+    let (operands, mut out) = ([&queries, &keys, &values], output_of(output, out));
+    int8::attention(kernels, workers, &parameters, operands, scratch, &mut out);
 }
 
 /// 64 bits in two halves, the lower first.

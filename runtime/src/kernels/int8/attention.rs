@@ -19,8 +19,18 @@
 //!
 //! and the same for keys. A scale is `multiplier / 2^shift`.
 
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use super::fixed::round_shift;
-use super::{Int, Ints, Normalizer, Operand, Output, Scale};
+use super::{Int, Ints, IntsMut, Normalizer, Operand, Output, Scale};
+use crate::kernels::Kernels;
+use crate::kernels::isa::Isa;
+use crate::workers::Workers;
 use bytemuck::cast_slice_mut;
 
 /// Parameters of an attention over `tokens` positions of `heads * head` channels.
@@ -81,7 +91,26 @@ pub fn scratch_len(tokens: usize, head: usize) -> usize {
 
 /// `out = softmax(q k / sqrt(head)) v` for every head, with `q` and `k` normalized and rotated first; `q` may be in place.
 /// The scratch begins at a multiple of 16.
-pub fn attention(p: &Attention, q: &Operand, k: &Operand, v: &Operand, scratch: &mut [u8], out: &mut Output) {
+pub fn attention(
+    kernels: Kernels,
+    workers: &dyn Workers,
+    p: &Attention,
+    operands: [&Operand; 3],
+    scratch: &mut [u8],
+    out: &mut Output,
+) {
+    match kernels.0 {
+        Isa::Portable => {}
+        #[cfg(target_arch = "x86_64")]
+        isa if tile::takes(p, operands) => return tile::run(&x86::method(isa), workers, p, operands, scratch, out),
+        #[cfg(target_arch = "x86_64")]
+        _ => {}
+    }
+    portable(p, operands, scratch, out);
+}
+
+/// The reference.
+fn portable(p: &Attention, [q, k, v]: [&Operand; 3], scratch: &mut [u8], out: &mut Output) {
     let (tokens, head) = (p.tokens, p.head);
     let (long, short) = scratch.split_at_mut((tokens + head) * size_of::<i64>());
     let (scores, sums) = cast_slice_mut::<u8, i64>(long).split_at_mut(tokens);
@@ -91,12 +120,13 @@ pub fn attention(p: &Attention, q: &Operand, k: &Operand, v: &Operand, scratch: 
         let at = |token: usize| (token * p.heads + h) * head;
         let mut longest = 0;
         for (token, key) in keys.chunks_exact_mut(head).enumerate() {
-            longest = project(&p.key, p.rotary, token, |i| k.at(at(token) + i, out), key).max(longest);
+            read(k, at(token), out, key);
+            longest = project(&p.key, p.rotary, token, key).max(longest);
         }
         for token in 0..tokens {
-            let squares = project(&p.query, p.rotary, token, |i| q.at(at(token) + i, out), query);
-            // No part of a product of vectors is longer than the product of their lengths.
-            let small = squares.saturating_mul(longest) < 1 << 62;
+            read(q, at(token), out, query);
+            let squares = project(&p.query, p.rotary, token, query);
+            let small = fits_32_bits(squares, longest);
             for (score, key) in scores.iter_mut().zip(keys.chunks_exact(head)) {
                 *score = if small { dot32(query, key).into() } else { dot64(query, key) };
             }
@@ -115,36 +145,68 @@ pub fn attention(p: &Attention, q: &Operand, k: &Operand, v: &Operand, scratch: 
     }
 }
 
-/// Normalizes, scales and rotates one head of a query or key. Returns the sum of its squares, at most `2^42`.
-fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: impl Fn(usize) -> i32, out: &mut [i16]) -> u64 {
+/// Reads as many numbers as there is room for, from the `at`-th on.
+fn read(x: &Operand, at: usize, out: &Output, numbers: &mut [i16]) {
+    let range = at..at + numbers.len();
+    match (x.ints, &out.ints) {
+        (Ints::I8(ints), _) => centre(&ints[range], x.zero, numbers),
+        (Ints::I16(ints), _) => centre(&ints[range], x.zero, numbers),
+        (Ints::InPlace, IntsMut::I8(ints)) => centre(&ints[range], x.zero, numbers),
+        (Ints::InPlace, IntsMut::I16(ints)) => centre(&ints[range], x.zero, numbers),
+    }
+}
+
+/// Takes the zero point off: 16 bits hold the result, since only 8-bit integers have one.
+#[inline(always)]
+fn centre<T: Int>(stored: &[T], zero: i32, numbers: &mut [i16]) {
+    for (number, &x) in numbers.iter_mut().zip(stored) {
+        *number = (x.into() - zero) as i16;
+    }
+}
+
+/// Whether the product of a query and any key, and every part of its sum, fits 32 bits, given the squares of the query's
+/// length and of the longest key's: no part of a product of vectors is longer than the product of their lengths.
+fn fits_32_bits(squares: u64, longest: u64) -> bool {
+    squares.saturating_mul(longest) < 1 << 62
+}
+
+/// Normalizes, scales and rotates one head of a query or key in place. Returns the sum of its squares, at most `2^42`.
+#[inline(always)]
+fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) -> u64 {
     match p.norm {
         Some(norm) => {
             // At most 2^12 squares of 2^30.
-            let squares = (0..out.len()).map(|i| u64::from((x(i) * x(i)).unsigned_abs())).sum();
-            let normalizer = Normalizer::rms(squares, out.len() as u32, norm.epsilon);
-            for (i, (out, &gain)) in out.iter_mut().zip(norm.gain).enumerate() {
+            let normalizer = Normalizer::rms(squares(x), x.len() as u32, norm.epsilon);
+            for (x, &gain) in x.iter_mut().zip(norm.gain) {
                 // At most sqrt(head) in 2^-14, so below 2^21 * 2^15 * 2^26.
-                let product = i64::from(normalizer.apply(x(i))) * i64::from(gain) * i64::from(p.scale.multiplier);
-                *out = i16::saturate(round_shift(product, p.scale.shift));
+                let product =
+                    i64::from(normalizer.apply((*x).into())) * i64::from(gain) * i64::from(p.scale.multiplier);
+                *x = i16::saturate(round_shift(product, p.scale.shift));
             }
         }
         None => {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = i16::saturate(p.scale.apply(x(i)));
+            for x in x.iter_mut() {
+                *x = i16::saturate(p.scale.apply((*x).into()));
             }
         }
     }
     if let Some(rotary) = rotary {
-        let half = out.len() / 2;
-        let (low, high) = out.split_at_mut(half);
-        for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
-            let (cos, sin) = (i64::from(rotary.cos[token * half + i]), i64::from(rotary.sin[token * half + i]));
+        let half = x.len() / 2;
+        let turn = rotary.cos[token * half..][..half].iter().zip(&rotary.sin[token * half..][..half]);
+        let (low, high) = x.split_at_mut(half);
+        for ((low, high), (&cos, &sin)) in low.iter_mut().zip(high).zip(turn) {
+            let (cos, sin) = (i64::from(cos), i64::from(sin));
             let (x, y) = (i64::from(*low), i64::from(*high));
             *low = i16::saturate(round_shift(x * cos - y * sin, 14));
             *high = i16::saturate(round_shift(y * cos + x * sin, 14));
         }
     }
-    out.iter().map(|&x| u64::from((i32::from(x) * i32::from(x)).unsigned_abs())).sum()
+    squares(x)
+}
+
+#[inline(always)]
+fn squares(x: &[i16]) -> u64 {
+    x.iter().map(|&x| u64::from((i32::from(x) * i32::from(x)).unsigned_abs())).sum()
 }
 
 /// A product of vectors that fits 32 bits, as do all its parts.
@@ -163,13 +225,18 @@ fn softmax(scores: &mut [i64], scale: Scale) -> u32 {
     let best = scores.iter().copied().max().unwrap_or(0);
     let mut sum = 0;
     for s in scores {
-        // At most 2^43 times a multiplier below 2^20, and half of 2^62.
-        let product = (best - *s).unsigned_abs() * u64::from(scale.multiplier.unsigned_abs());
-        let weight = power((product + (1 << (scale.shift - 1))) >> scale.shift);
+        let weight = weight(best, *s, scale);
         *s = weight.into();
         sum += weight;
     }
     sum
+}
+
+/// The weight of a key with some score, given the best.
+fn weight(best: i64, score: i64, scale: Scale) -> u32 {
+    // At most 2^43 times a multiplier below 2^20, and half of 2^62.
+    let product = (best - score).unsigned_abs() * u64::from(scale.multiplier.unsigned_abs());
+    power((product + (1 << (scale.shift - 1))) >> scale.shift)
 }
 
 /// `round(32767 * 2^-t)` for `t` in `2^-16`, up to less than one.
@@ -207,11 +274,12 @@ fn mix<T: Int>(weights: &[i64], v: &[T], width: usize, sums: &mut [i64]) {
         for (sums, first) in sums.chunks_mut(COLUMNS).zip((0..).step_by(COLUMNS)) {
             let (mut high, mut low) = ([0i32; COLUMNS], [0i32; COLUMNS]);
             for (&weight, v) in weights.iter().zip(v[first..].chunks(width)) {
-                let weight = weight as i32;
+                // Products of 16-bit numbers, which many processors multiply faster than others.
+                let (above, below) = ((weight >> 8) as i16, (weight & 255) as i16);
                 for (i, x) in columns(v).into_iter().enumerate() {
                     // 256 products below 2^22 and 2^23.
-                    high[i] += (weight >> 8) * x;
-                    low[i] += (weight & 255) * x;
+                    high[i] += i32::from(above) * x;
+                    low[i] += i32::from(below) * x;
                 }
             }
             for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
@@ -249,6 +317,7 @@ impl Division {
     }
 
     /// For a sum of values of at most `2^15` times their weights.
+    #[inline(always)]
     fn apply(self, sum: i64) -> i64 {
         // Below 2^47, and in 2^-16 at most 2^31; the factor is below 2^31.
         round_shift(round_shift(sum << self.up, 16) * self.factor, self.shift)

@@ -199,7 +199,7 @@ fn depthwise_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], [oy, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Random;
+    use super::super::testing::{Backwards, Random};
     use super::*;
     use crate::kernels::Kernels;
     use crate::kernels::matrix::{self, Layer, Stored};
@@ -219,18 +219,6 @@ mod tests {
     impl Input for i16 {
         fn run<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<Self>, out: &mut [O]) {
             matrix::words(kernels, workers, layer, out);
-        }
-    }
-
-    /// Parts in the wrong order.
-    struct Three;
-
-    impl Workers for Three {
-        fn count(&self) -> usize {
-            3
-        }
-        fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
-            (0..parts).rev().for_each(work);
         }
     }
 
@@ -395,7 +383,7 @@ mod tests {
             let stored = if g.depthwise { weight.clone() } else { in_panels(&g, &weight) };
             let weights = Weights { weight: &stored, bias: &folded, rescale: &rescale };
             for kernels in Kernels::available().filter(|&kernels| matrix::takes(kernels, &g)) {
-                for workers in [&Alone as &dyn Workers, &Three] {
+                for workers in [&Alone as &dyn Workers, &Backwards] {
                     let mut fast: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
                     let in_zero = I::saturate(zero.into());
                     let layer = Layer { g: &g, x: &inputs, in_zero, w: &weights, epilogue: &epilogue };

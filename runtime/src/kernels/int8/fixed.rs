@@ -1,6 +1,7 @@
 //! Fixed point: products of integers and multipliers, one rounding, the saturation of what is stored.
 
 /// `floor(v / 2^shift + 1/2)` for shifts in `1..=62` and `|v| < 2^62 + 2^61`, which the rounding term keeps below `2^63`.
+#[inline(always)]
 pub(super) fn round_shift(v: i64, shift: u32) -> i64 {
     (v + (1 << (shift - 1))) >> shift
 }
@@ -16,6 +17,7 @@ pub struct Scale {
 
 impl Scale {
     /// `floor(v * multiplier / 2^shift + 1/2)` for `|v| < 2^31`.
+    #[inline(always)]
     pub fn apply(self, v: i32) -> i64 {
         round_shift(i64::from(v) * i64::from(self.multiplier), self.shift)
     }
@@ -34,6 +36,7 @@ pub struct Scales {
 
 impl Scales {
     /// `floor((a * first + b * second) / 2^shift + 1/2)` for `|a| <= 2^30` and `|b| < 2^17`: products of `2^61` and `2^48`.
+    #[inline(always)]
     pub fn apply(self, a: i32, b: i32) -> i64 {
         let sum = i64::from(a) * i64::from(self.first) + i64::from(b) * i64::from(self.second);
         round_shift(sum, self.shift)
@@ -47,12 +50,14 @@ pub trait Int: Copy + Into<i32> {
 }
 
 impl Int for i8 {
+    #[inline(always)]
     fn saturate(v: i64) -> Self {
         v.clamp(-128, 127) as i8
     }
 }
 
 impl Int for i16 {
+    #[inline(always)]
     fn saturate(v: i64) -> Self {
         v.clamp(-32768, 32767) as i16
     }

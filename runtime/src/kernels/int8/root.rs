@@ -48,6 +48,7 @@ impl Normalizer {
 
     /// The normalized number in `2^-14`, below `2^30` in magnitude: `|x - mean| < 2^16` makes a product below `2^61`, and
     /// the result is at most `sqrt(n)`.
+    #[inline(always)]
     pub fn apply(&self, x: i32) -> i32 {
         round_shift(((i64::from(x) << 14) - self.mean_q14) * self.mantissa, self.shift) as i32
     }

@@ -1,6 +1,19 @@
 //! Random values for tests, and the fixed-point scales that a quantizer would give them.
 
 use super::{Ints, IntsMut, Operand, Output};
+use crate::workers::Workers;
+
+/// Three parts in the wrong order.
+pub struct Backwards;
+
+impl Workers for Backwards {
+    fn count(&self) -> usize {
+        3
+    }
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        (0..parts).rev().for_each(work);
+    }
+}
 
 /// A small deterministic generator (SplitMix64).
 pub struct Random(pub u64);

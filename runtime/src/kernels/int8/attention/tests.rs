@@ -1,7 +1,8 @@
 //! Integer attention against its definition in 128 bits, against doubles, and at its extremes.
 
-use super::super::testing::{Random, Value, fixed_point};
+use super::super::testing::{Backwards, Random, Value, fixed_point};
 use super::*;
+use crate::workers::Alone;
 
 /// Parameters and operands of one case.
 struct Case {
@@ -35,12 +36,26 @@ impl Case {
         }
     }
 
+    /// The same result from all kernels, for any number of workers.
     fn run(&self, q: &Operand, out: &mut Value) {
+        let before = out.clone();
+        self.run_by(Kernels::PORTABLE, &Alone, q, out);
+        for kernels in Kernels::available() {
+            for workers in [&Alone as &dyn Workers, &Backwards] {
+                let mut fast = before.clone();
+                self.run_by(kernels, workers, q, &mut fast);
+                assert_eq!(fast, *out, "{kernels:?}");
+            }
+        }
+    }
+
+    fn run_by(&self, kernels: Kernels, workers: &dyn Workers, q: &Operand, out: &mut Value) {
         // As aligned as the arena, and not as long as 64-bit integers make it.
         let len = scratch_len(self.tokens, self.head);
         let mut scratch = vec![0x5a5a_5a5a_5a5a_5a5a_u64; len.div_ceil(8)];
         let scratch = &mut bytemuck::cast_slice_mut(&mut scratch)[..len];
-        attention(&self.parameters(), q, &self.k.operand(), &self.v.operand(), scratch, &mut out.output());
+        let (k, v) = (self.k.operand(), self.v.operand());
+        attention(kernels, workers, &self.parameters(), [q, &k, &v], scratch, &mut out.output());
     }
 
     fn result(&self, room: &Value) -> Value {
@@ -186,22 +201,38 @@ fn queries_may_be_in_place() {
 fn many_keys_equal_the_definition() {
     let mut random = Random(33);
     for tokens in [KEYS - 1, KEYS, KEYS + 1, 2 * KEYS + 3] {
-        let len = 2 * tokens;
-        let case = Case {
-            tokens,
-            heads: 1,
-            head: 2,
-            gains: None,
-            rotary: None,
-            q: Value::random(&mut random, len),
-            k: Value::random(&mut random, len),
-            v: Value::random(&mut random, len),
-            ..random_case(&mut random)
-        };
-        let case =
-            Case { query: Scale { multiplier: 1 << 30, shift: 30 }, key: Scale { multiplier: 1, shift: 4 }, ..case };
-        let room = Value::room(&mut random, len);
+        let case = long_case(&mut random, tokens, 2);
+        let room = Value::room(&mut random, case.q.len());
         assert_eq!(case.result(&room), defined(&case, &room));
+    }
+}
+
+/// Sequences and heads beyond what fits the tiles of all kernels.
+#[test]
+fn kernels_agree_on_long_sequences_and_heads() {
+    let mut random = Random(35);
+    for (tokens, head) in [(2100, 3), (70, 256), (70, 257)] {
+        let case = long_case(&mut random, tokens, head);
+        // Compares them.
+        case.result(&Value::room(&mut random, case.q.len()));
+    }
+}
+
+/// One head, its numbers as they are and its keys short.
+fn long_case(random: &mut Random, tokens: usize, head: usize) -> Case {
+    let len = head * tokens;
+    Case {
+        tokens,
+        heads: 1,
+        head,
+        gains: None,
+        rotary: None,
+        q: Value::random(random, len),
+        k: Value::random(random, len),
+        v: Value::random(random, len),
+        query: Scale { multiplier: 1 << 30, shift: 30 },
+        key: Scale { multiplier: 1, shift: 4 },
+        ..random_case(random)
     }
 }
 

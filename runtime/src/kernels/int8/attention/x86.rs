@@ -1,0 +1,274 @@
+//! x86-64: attention by AVX2, AVX-VNNI, AVX-512 and AVX-512 VNNI.
+#![allow(unsafe_code)]
+
+use core::arch::x86_64::*;
+
+use super::lanes::Lanes;
+use super::tile::{Job, Method, keys, queries};
+use super::{POWERS, Scale};
+use crate::kernels::isa::Isa;
+
+/// How an instruction set computes attention.
+pub fn method(isa: Isa) -> Method {
+    match isa {
+        Isa::Avx512Vnni => avx512_vnni(),
+        Isa::Avx512 => avx512(),
+        Isa::AvxVnni => avx_vnni(),
+        _ => avx2(),
+    }
+}
+
+/// Defines the steps of attention by an instruction set.
+macro_rules! methods {
+    ($($name:ident: $lanes:ty, $rows:literal, $features:literal;)*) => {$(
+        fn $name() -> Method {
+            #[target_feature(enable = $features)]
+            unsafe fn project(job: &Job, tokens: core::ops::Range<usize>) {
+                // SAFETY: the caller's promises, and the features of this function.
+                unsafe { keys::<$lanes>(job, tokens) }
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn attend(job: &Job, tokens: core::ops::Range<usize>) {
+                // SAFETY: as above.
+                unsafe { queries::<$lanes, $rows>(job, tokens) }
+            }
+            Method { keys: project, queries: attend, rows: $rows }
+        }
+    )*};
+}
+
+methods! {
+    avx512_vnni: Lanes512<true>, 6, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni";
+    avx512: Lanes512<false>, 6, "avx512f,avx512bw,avx512vl,avx512dq";
+    avx_vnni: Lanes256<true>, 3, "avx2,avxvnni";
+    avx2: Lanes256<false>, 3, "avx2";
+}
+
+/// Neighbouring powers: one in the lower word, how much smaller the next one is in the upper.
+const PAIRS: [i32; 128] = {
+    let (mut pairs, mut i) = ([0; 128], 0);
+    while i < 128 {
+        pairs[i] = POWERS[i] as i32 | ((POWERS[i] - POWERS[i + 1]) as i32) << 16;
+        i += 1;
+    }
+    pairs
+};
+
+/// Largest power of two that is looked at, see `power`.
+const LAST: i64 = (17 << 16) - 1;
+
+/// AVX-512, with sums of products of words in one instruction or in two.
+struct Lanes512<const VNNI: bool>;
+
+/// Words of two vectors in turn: the first half of the result, and the second.
+const IN_TURN: [[i16; 32]; 2] = {
+    let (mut index, mut i) = ([[0; 32]; 2], 0);
+    while i < 32 {
+        index[0][i] = (i / 2 + i % 2 * 32) as i16;
+        index[1][i] = (16 + i / 2 + i % 2 * 32) as i16;
+        i += 1;
+    }
+    index
+};
+
+// SAFETY: each function does what the trait says, given its instructions and pointers.
+unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
+    type V = __m512i;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(x: i32) -> __m512i {
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(at: *const i32) -> __m512i {
+        unsafe { _mm512_loadu_si512(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_some(at: *const i32, count: usize) -> __m512i {
+        unsafe { _mm512_maskz_loadu_epi32(((1u32 << count) - 1) as u16, at) }
+    }
+    #[inline(always)]
+    unsafe fn store(v: __m512i, at: *mut i32) {
+        unsafe { _mm512_storeu_si512(at.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_max_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { if VNNI { _mm512_dpwssd_epi32(sums, a, b) } else { _mm512_add_epi32(sums, _mm512_madd_epi16(a, b)) } }
+    }
+    #[inline(always)]
+    unsafe fn weights(scores: __m512i, best: __m512i, scale: Scale) -> __m512i {
+        unsafe {
+            let below = _mm512_sub_epi32(best, scores);
+            let (multiplier, shift) =
+                (_mm512_set1_epi64(scale.multiplier.into()), _mm_cvtsi32_si128(scale.shift as i32));
+            let (half, last) = (_mm512_set1_epi64(1 << (scale.shift - 1)), _mm512_set1_epi64(LAST));
+            let scaled = |x| {
+                let product = _mm512_add_epi64(_mm512_mul_epu32(x, multiplier), half);
+                _mm512_min_epu64(_mm512_srl_epi64(product, shift), last)
+            };
+            let (even, odd) = (scaled(below), scaled(_mm512_srli_epi64::<32>(below)));
+            let t = _mm512_or_si512(even, _mm512_slli_epi64::<32>(odd));
+            // Two registers hold 32 pairs; the index's upper bits choose among four such.
+            let index = _mm512_srli_epi32::<9>(t);
+            let pairs = |i: usize| {
+                let at = PAIRS.as_ptr().add(32 * i);
+                _mm512_permutex2var_epi32(_mm512_loadu_si512(at.cast()), index, _mm512_loadu_si512(at.add(16).cast()))
+            };
+            let bit = |bit: i32| _mm512_test_epi32_mask(index, _mm512_set1_epi32(bit));
+            let (first, second) = (
+                _mm512_mask_mov_epi32(pairs(0), bit(32), pairs(1)),
+                _mm512_mask_mov_epi32(pairs(2), bit(32), pairs(3)),
+            );
+            let pair = _mm512_mask_mov_epi32(first, bit(64), second);
+            let here = _mm512_slli_epi32::<9>(_mm512_and_si512(pair, _mm512_set1_epi32(0xffff)));
+            let between = _mm512_and_si512(t, _mm512_set1_epi32(511));
+            let power = _mm512_sub_epi32(here, _mm512_madd_epi16(_mm512_srli_epi32::<16>(pair), between));
+            let whole = _mm512_srli_epi32::<16>(t);
+            let half = _mm512_sllv_epi32(_mm512_set1_epi32(1 << 9), whole);
+            _mm512_srlv_epi32(_mm512_add_epi32(power, half), _mm512_add_epi32(whole, _mm512_set1_epi32(10)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn split(weights: __m512i, at: *mut i32) {
+        unsafe {
+            let (high, low) = (_mm512_srli_epi32::<8>(weights), _mm512_and_si512(weights, _mm512_set1_epi32(255)));
+            _mm256_storeu_si256(at.cast(), _mm512_cvtepi32_epi16(high));
+            _mm256_storeu_si256(at.add(8).cast(), _mm512_cvtepi32_epi16(low));
+        }
+    }
+    #[inline(always)]
+    unsafe fn words(at: *const i16, count: usize) -> __m512i {
+        unsafe { _mm512_maskz_loadu_epi16(first_of_32(count), at) }
+    }
+    #[inline(always)]
+    unsafe fn bytes(at: *const i8, count: usize) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(first_of_32(count), at)) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: __m512i, b: __m512i) -> [__m512i; 2] {
+        unsafe {
+            IN_TURN.each_ref().map(|index| _mm512_permutex2var_epi16(a, _mm512_loadu_si512(index.as_ptr().cast()), b))
+        }
+    }
+}
+
+/// The first so many of 32 bits.
+#[inline(always)]
+fn first_of_32(count: usize) -> u32 {
+    ((1u64 << count) - 1) as u32
+}
+
+/// AVX2, with sums of products of words in one instruction or in two.
+struct Lanes256<const VNNI: bool>;
+
+// SAFETY: each function does what the trait says, given its instructions and pointers.
+unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
+    type V = __m256i;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(x: i32) -> __m256i {
+        unsafe { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(at: *const i32) -> __m256i {
+        unsafe { _mm256_loadu_si256(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_some(at: *const i32, count: usize) -> __m256i {
+        unsafe {
+            let places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_maskload_epi32(at, _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), places))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(v: __m256i, at: *mut i32) {
+        unsafe { _mm256_storeu_si256(at.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_max_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        unsafe {
+            if VNNI { _mm256_dpwssd_avx_epi32(sums, a, b) } else { _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn weights(scores: __m256i, best: __m256i, scale: Scale) -> __m256i {
+        unsafe {
+            let below = _mm256_sub_epi32(best, scores);
+            let (multiplier, shift) =
+                (_mm256_set1_epi64x(scale.multiplier.into()), _mm_cvtsi32_si128(scale.shift as i32));
+            let (half, last) = (_mm256_set1_epi64x(1 << (scale.shift - 1)), _mm256_set1_epi64x(LAST));
+            let scaled = |x| {
+                // Below 2^52 + 2^61: signed comparison will do.
+                let product = _mm256_add_epi64(_mm256_mul_epu32(x, multiplier), half);
+                let t = _mm256_srl_epi64(product, shift);
+                _mm256_blendv_epi8(t, last, _mm256_cmpgt_epi64(t, last))
+            };
+            let (even, odd) = (scaled(below), scaled(_mm256_srli_epi64::<32>(below)));
+            let t = _mm256_or_si256(even, _mm256_slli_epi64::<32>(odd));
+            let index = _mm256_and_si256(_mm256_srli_epi32::<9>(t), _mm256_set1_epi32(127));
+            let pair = _mm256_i32gather_epi32::<4>(PAIRS.as_ptr(), index);
+            let here = _mm256_slli_epi32::<9>(_mm256_and_si256(pair, _mm256_set1_epi32(0xffff)));
+            let between = _mm256_and_si256(t, _mm256_set1_epi32(511));
+            let power = _mm256_sub_epi32(here, _mm256_madd_epi16(_mm256_srli_epi32::<16>(pair), between));
+            let whole = _mm256_srli_epi32::<16>(t);
+            let half = _mm256_sllv_epi32(_mm256_set1_epi32(1 << 9), whole);
+            _mm256_srlv_epi32(_mm256_add_epi32(power, half), _mm256_add_epi32(whole, _mm256_set1_epi32(10)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn split(weights: __m256i, at: *mut i32) {
+        unsafe {
+            let (high, low) = (_mm256_srli_epi32::<8>(weights), _mm256_and_si256(weights, _mm256_set1_epi32(255)));
+            // Four of each, twice.
+            let both = _mm256_packus_epi32(high, low);
+            _mm256_storeu_si256(at.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(both));
+        }
+    }
+    #[inline(always)]
+    unsafe fn words(at: *const i16, count: usize) -> __m256i {
+        unsafe {
+            if count >= 16 {
+                return _mm256_loadu_si256(at.cast());
+            }
+            let mut words = [0i16; 16];
+            core::ptr::copy_nonoverlapping(at, words.as_mut_ptr(), count);
+            _mm256_loadu_si256(words.as_ptr().cast())
+        }
+    }
+    #[inline(always)]
+    unsafe fn bytes(at: *const i8, count: usize) -> __m256i {
+        unsafe {
+            if count >= 16 {
+                return _mm256_cvtepi8_epi16(_mm_loadu_si128(at.cast()));
+            }
+            let mut bytes = [0i8; 16];
+            core::ptr::copy_nonoverlapping(at, bytes.as_mut_ptr(), count);
+            _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes.as_ptr().cast()))
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: __m256i, b: __m256i) -> [__m256i; 2] {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
+            [_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high)]
+        }
+    }
+}
