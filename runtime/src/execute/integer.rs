@@ -15,6 +15,7 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
     // An absent operand is never read; one in the place of the result is read from there.
     let operand = |i: usize| operand(step.operand(i), bytes[i]);
     let fixed: &[i32] = step.optional(op.rescale).unwrap_or_default();
+    let Engine { kernels, workers } = engine;
     match op.kind {
         OpKind::Noise => {
             let out: &mut [i8] = cast_slice_mut(out);
@@ -63,20 +64,22 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
                 shift_multiplier: fixed[2],
                 right: fixed[1] as u32,
             };
-            int8::norm(&operand(0), &norm, &mut output_of(output, out));
+            int8::norm(kernels, workers, &operand(0), &norm, &mut output_of(output, out));
         }
         OpKind::Attention => attention(engine, step, bytes, scratch, out),
         // Operators on every number.
         OpKind::Lookup => {
             let table = int8::Table { entries: step.model.tensor_data(op.weight), exponent: op.count };
-            int8::lookup(&operand(0), &table, &mut output_of(output, out));
+            int8::lookup(kernels, workers, &operand(0), &table, &mut output_of(output, out));
         }
         OpKind::Mul => {
             let table = int8::Table { entries: step.model.tensor_data(op.weight), exponent: 0 };
-            int8::mul(&operand(0), &table, &operand(1), scale(fixed), &mut output_of(output, out));
+            let (operands, mut out) = ([&operand(0), &operand(1)], output_of(output, out));
+            int8::mul(kernels, workers, operands, &table, scale(fixed), &mut out);
         }
         OpKind::Gate => {
-            int8::gate(&operand(0), &operand(2), &operand(1), scales(fixed), &mut output_of(output, out));
+            let (operands, mut out) = ([&operand(0), &operand(2), &operand(1)], output_of(output, out));
+            int8::gate(kernels, workers, operands, scales(fixed), &mut out);
         }
         OpKind::Add => {
             let constant = step.optional(op.weight);
@@ -84,16 +87,16 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
                 Some(constant) => Operand { ints: Ints::I16(constant), zero: 0, bits: 16 },
                 None => operand(1),
             };
-            int8::add(&operand(0), &b, scales(fixed), &mut output_of(output, out));
+            int8::add(kernels, workers, &operand(0), &b, scales(fixed), &mut output_of(output, out));
         }
         OpKind::Concat => {
             let scale = |multiplier| int8::Scale { multiplier, shift: fixed[1] as u32 };
             let ([first, second], mut out) = (step.places(), output_of(output, out));
-            int8::requantize(&operand(0), scale(fixed[0]), first, &mut out);
-            int8::requantize(&operand(1), scale(fixed[2]), second, &mut out);
+            int8::requantize(kernels, &operand(0), scale(fixed[0]), first, &mut out);
+            int8::requantize(kernels, &operand(1), scale(fixed[2]), second, &mut out);
         }
         OpKind::GlobalAvgPool => {
-            int8::global_avg_pool(&operand(0), scale(fixed), &mut output_of(output, out));
+            int8::global_avg_pool(kernels, &operand(0), scale(fixed), &mut output_of(output, out));
         }
         // Pictures are for float models; the parse refused it.
         OpKind::Input => {}

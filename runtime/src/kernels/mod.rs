@@ -11,6 +11,7 @@ pub mod int8;
 mod isa;
 pub mod matrix;
 pub mod moves;
+mod vectors;
 
 /// Bytes of working memory that attention of so many tokens and heads of this length needs.
 ///

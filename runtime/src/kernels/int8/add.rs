@@ -1,39 +1,93 @@
 //! Sums of two values: plain, and with one of them times a gate.
 
 use super::fixed::Scales;
+use super::operand::BLOCK;
+use super::share::shared;
 use super::{Operand, Output};
+use crate::kernels::Kernels;
+use crate::kernels::vectors::{self, Work};
+use crate::workers::Workers;
 
 /// `out = a + b`, rescaled by `first` and `second`. An operand as long as the output may be in place; a shorter one is a
 /// single position that is added to every position.
-pub fn add(a: &Operand, b: &Operand, scales: Scales, out: &mut Output) {
-    let len = out.len();
-    let (a_len, b_len) = (a.len(out), b.len(out));
-    let channels = a_len.min(b_len).max(1);
-    for start in (0..len).step_by(channels) {
-        let (a_start, b_start) = (if a_len == len { start } else { 0 }, if b_len == len { start } else { 0 });
-        for c in 0..channels {
-            let y = scales.apply(a.at(a_start + c, out), b.at(b_start + c, out));
-            out.set(start + c, y);
+pub fn add(kernels: Kernels, workers: &dyn Workers, a: &Operand, b: &Operand, scales: Scales, out: &mut Output) {
+    let channels = a.len(out).min(b.len(out));
+    // Sums of values of one shape have no positions to keep together.
+    let unit = if channels == out.len() { 1 } else { channels };
+    shared(workers, [a, b], unit, out, &|[a, b], out| vectors::run(kernels, Add { a, b, scales, out }));
+}
+
+struct Add<'a, 'o> {
+    a: Operand<'a>,
+    b: Operand<'a>,
+    scales: Scales,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Add<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { a, b, scales, out } = self;
+        let (len, store) = (out.len(), out.store());
+        let (a_len, b_len) = (a.len(out), b.len(out));
+        let channels = a_len.min(b_len).max(1);
+        let (mut x, mut y) = ([0; BLOCK], [0; BLOCK]);
+        for start in (0..len).step_by(channels) {
+            let (a_start, b_start) = (if a_len == len { start } else { 0 }, if b_len == len { start } else { 0 });
+            for c in (0..channels).step_by(BLOCK) {
+                let count = BLOCK.min(channels - c);
+                let (x, y) = (&mut x[..count], &mut y[..count]);
+                a.read(a_start + c, out, x);
+                b.read(b_start + c, out, y);
+                for (x, &y) in x.iter_mut().zip(&*y) {
+                    *x = store.apply(scales.apply((*x).into(), y.into()));
+                }
+                out.write(start + c, x);
+            }
         }
     }
 }
 
 /// `out = x * g + r` with a gate for each channel: `first` rescales the product, `second` the residual. `x` or `r` may be
 /// in place. The product is at most `2^30` in magnitude.
-pub fn gate(x: &Operand, g: &Operand, r: &Operand, scales: Scales, out: &mut Output) {
-    let channels = g.len(out).max(1);
-    for start in (0..out.len()).step_by(channels) {
-        for c in 0..channels {
-            let i = start + c;
-            let y = scales.apply(x.at(i, out) * g.at(c, out), r.at(i, out));
-            out.set(i, y);
+pub fn gate(kernels: Kernels, workers: &dyn Workers, [x, g, r]: [&Operand; 3], scales: Scales, out: &mut Output) {
+    let channels = g.len(out);
+    shared(workers, [x, r], channels, out, &|[x, r], out| vectors::run(kernels, Gate { x, g, r, scales, out }));
+}
+
+struct Gate<'a, 'o> {
+    x: Operand<'a>,
+    g: &'a Operand<'a>,
+    r: Operand<'a>,
+    scales: Scales,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Gate<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, g, r, scales, out } = self;
+        let (channels, store) = (g.len(out).max(1), out.store());
+        let (mut numbers, mut gates, mut residual) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        for start in (0..out.len()).step_by(channels) {
+            for c in (0..channels).step_by(BLOCK) {
+                let count = BLOCK.min(channels - c);
+                let (numbers, gates, residual) = (&mut numbers[..count], &mut gates[..count], &mut residual[..count]);
+                x.read(start + c, out, numbers);
+                g.read(c, out, gates);
+                r.read(start + c, out, residual);
+                for ((x, &g), &r) in numbers.iter_mut().zip(&*gates).zip(&*residual) {
+                    *x = store.apply(scales.apply(i32::from(*x) * i32::from(g), r.into()));
+                }
+                out.write(start + c, numbers);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Random, Value, fixed_point};
+    use super::super::testing::{Random, Value, by_all, fixed_point};
     use super::*;
 
     /// Random scales, and the factors that they stand for.
@@ -58,7 +112,7 @@ mod tests {
             let (a, b) = (Value::random(&mut random, a_len), Value::random(&mut random, b_len));
             let (scales, [fa, fb]) = scales(&mut random, 1e-3, 30.0);
             let mut out = Value::room(&mut random, len);
-            add(&a.operand(), &b.operand(), scales, &mut out.output());
+            by_all(&mut out, |kernels, workers, out| add(kernels, workers, &a.operand(), &b.operand(), scales, out));
             let (a, b) = (a.numbers(), b.numbers());
             let pairs: Vec<_> = (0..len).map(|i| (a[i % a_len], b[i % b_len])).collect();
             let expected: Vec<_> = pairs.iter().map(|(a, b)| a * fa + b * fb).collect();
@@ -76,7 +130,9 @@ mod tests {
             let g = Value::random(&mut random, channels);
             let (scales, [fx, fr]) = scales(&mut random, 1e-7, 1e-3);
             let mut out = Value::room(&mut random, len);
-            gate(&x.operand(), &g.operand(), &r.operand(), scales, &mut out.output());
+            by_all(&mut out, |kernels, workers, out| {
+                gate(kernels, workers, [&x.operand(), &g.operand(), &r.operand()], scales, out)
+            });
             let (x, g, r) = (x.numbers(), g.numbers(), r.numbers());
             let products: Vec<_> = x.iter().enumerate().map(|(i, x)| x * g[i % channels]).collect();
             let expected: Vec<_> = products.iter().zip(&r).map(|(p, r)| p * fx + r * fr).collect();
@@ -97,23 +153,35 @@ mod tests {
             let (scales, _) = scales(&mut random, 1e-6, 1.0);
             let mut room = a.reused(&mut random);
             let mut separate = room.empty();
-            add(&a.operand(), &b.operand(), scales, &mut separate.output());
-            add(&a.in_place(), &b.operand(), scales, &mut room.output());
+            by_all(&mut separate, |kernels, workers, out| {
+                add(kernels, workers, &a.operand(), &b.operand(), scales, out)
+            });
+            by_all(&mut room, |kernels, workers, out| add(kernels, workers, &a.in_place(), &b.operand(), scales, out));
             assert_eq!(room, separate);
             let mut room = a.reused(&mut random);
             let mut separate = room.empty();
-            add(&b.operand(), &a.operand(), scales, &mut separate.output());
-            add(&b.operand(), &a.in_place(), scales, &mut room.output());
+            by_all(&mut separate, |kernels, workers, out| {
+                add(kernels, workers, &b.operand(), &a.operand(), scales, out)
+            });
+            by_all(&mut room, |kernels, workers, out| add(kernels, workers, &b.operand(), &a.in_place(), scales, out));
             assert_eq!(room, separate);
             let mut room = a.reused(&mut random);
             let mut separate = room.empty();
-            gate(&a.operand(), &g.operand(), &r.operand(), scales, &mut separate.output());
-            gate(&a.in_place(), &g.operand(), &r.operand(), scales, &mut room.output());
+            by_all(&mut separate, |kernels, workers, out| {
+                gate(kernels, workers, [&a.operand(), &g.operand(), &r.operand()], scales, out)
+            });
+            by_all(&mut room, |kernels, workers, out| {
+                gate(kernels, workers, [&a.in_place(), &g.operand(), &r.operand()], scales, out)
+            });
             assert_eq!(room, separate);
             let mut room = r.reused(&mut random);
             let mut separate = room.empty();
-            gate(&a.operand(), &g.operand(), &r.operand(), scales, &mut separate.output());
-            gate(&a.operand(), &g.operand(), &r.in_place(), scales, &mut room.output());
+            by_all(&mut separate, |kernels, workers, out| {
+                gate(kernels, workers, [&a.operand(), &g.operand(), &r.operand()], scales, out)
+            });
+            by_all(&mut room, |kernels, workers, out| {
+                gate(kernels, workers, [&a.operand(), &g.operand(), &r.in_place()], scales, out)
+            });
             assert_eq!(room, separate);
         }
     }
@@ -128,9 +196,13 @@ mod tests {
             for (a, b) in operands.iter().flat_map(|a| operands.iter().map(move |b| (a, b))) {
                 let (x, y) = (a.numbers()[0], b.numbers()[0]);
                 for mut out in [wide(0), Value::new([0], -128, 8)] {
-                    add(&a.operand(), &b.operand(), scales, &mut out.output());
+                    by_all(&mut out, |kernels, workers, out| {
+                        add(kernels, workers, &a.operand(), &b.operand(), scales, out)
+                    });
                     out.assert_near(&[(x + y) * factor], |_| 0.5);
-                    gate(&a.operand(), &b.operand(), &a.operand(), scales, &mut out.output());
+                    by_all(&mut out, |kernels, workers, out| {
+                        gate(kernels, workers, [&a.operand(), &b.operand(), &a.operand()], scales, out)
+                    });
                     out.assert_near(&[(x * y + x) * factor], |_| 0.5);
                 }
             }

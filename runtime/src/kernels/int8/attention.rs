@@ -27,7 +27,7 @@ mod tile;
 mod x86;
 
 use super::fixed::round_shift;
-use super::{Int, Ints, IntsMut, Normalizer, Operand, Output, Scale};
+use super::{Int, Ints, Normalizer, Operand, Output, Scale};
 use crate::kernels::Kernels;
 use crate::kernels::isa::Isa;
 use crate::workers::Workers;
@@ -120,11 +120,11 @@ fn portable(p: &Attention, [q, k, v]: [&Operand; 3], scratch: &mut [u8], out: &m
         let at = |token: usize| (token * p.heads + h) * head;
         let mut longest = 0;
         for (token, key) in keys.chunks_exact_mut(head).enumerate() {
-            read(k, at(token), out, key);
+            k.read(at(token), out, key);
             longest = project(&p.key, p.rotary, token, key).max(longest);
         }
         for token in 0..tokens {
-            read(q, at(token), out, query);
+            q.read(at(token), out, query);
             let squares = project(&p.query, p.rotary, token, query);
             let small = fits_32_bits(squares, longest);
             for (score, key) in scores.iter_mut().zip(keys.chunks_exact(head)) {
@@ -137,30 +137,13 @@ fn portable(p: &Attention, [q, k, v]: [&Operand; 3], scratch: &mut [u8], out: &m
                 // Only queries may be.
                 Ints::InPlace => {}
             }
-            let division = Division::new(weight, p.output);
-            for (i, sum) in sums.iter().enumerate() {
-                out.set(at(token) + i, division.apply(sum - i64::from(v.zero) * i64::from(weight)));
+            let (division, store) = (Division::new(weight, p.output), out.store());
+            // Read before, so its place holds the results.
+            for (y, sum) in query.iter_mut().zip(&*sums) {
+                *y = store.apply(division.apply(sum - i64::from(v.zero) * i64::from(weight)));
             }
+            out.write(at(token), query);
         }
-    }
-}
-
-/// Reads as many numbers as there is room for, from the `at`-th on.
-fn read(x: &Operand, at: usize, out: &Output, numbers: &mut [i16]) {
-    let range = at..at + numbers.len();
-    match (x.ints, &out.ints) {
-        (Ints::I8(ints), _) => centre(&ints[range], x.zero, numbers),
-        (Ints::I16(ints), _) => centre(&ints[range], x.zero, numbers),
-        (Ints::InPlace, IntsMut::I8(ints)) => centre(&ints[range], x.zero, numbers),
-        (Ints::InPlace, IntsMut::I16(ints)) => centre(&ints[range], x.zero, numbers),
-    }
-}
-
-/// Takes the zero point off: 16 bits hold the result, since only 8-bit integers have one.
-#[inline(always)]
-fn centre<T: Int>(stored: &[T], zero: i32, numbers: &mut [i16]) {
-    for (number, &x) in numbers.iter_mut().zip(stored) {
-        *number = (x.into() - zero) as i16;
     }
 }
 

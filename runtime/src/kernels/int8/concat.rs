@@ -1,7 +1,10 @@
 //! Concatenation: each part moves to its place in the scale of the whole.
 
 use super::fixed::Scale;
+use super::operand::BLOCK;
 use super::{Operand, Output};
+use crate::kernels::Kernels;
+use crate::kernels::vectors::{self, Work};
 
 /// Where a part goes: runs of `run` numbers, one at every `step` from `first` on.
 ///
@@ -15,20 +18,40 @@ pub struct Place {
 }
 
 /// Writes one part of a concatenation in the output's scale.
-pub fn requantize(part: &Operand, scale: Scale, place: Place, out: &mut Output) {
-    let run = place.run.max(1);
-    for (k, start) in (0..part.len(out)).step_by(run).enumerate() {
-        let to = place.first + k * place.step;
-        for c in 0..run {
-            let y = scale.apply(part.at(start + c, out));
-            out.set(to + c, y);
+pub fn requantize(kernels: Kernels, part: &Operand, scale: Scale, place: Place, out: &mut Output) {
+    vectors::run(kernels, Requantize { part, scale, place, out });
+}
+
+struct Requantize<'a, 'o> {
+    part: &'a Operand<'a>,
+    scale: Scale,
+    place: Place,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Requantize<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { part, scale, place, out } = self;
+        let (run, store) = (place.run.max(1), out.store());
+        let mut numbers = [0; BLOCK];
+        for (k, start) in (0..part.len(out)).step_by(run).enumerate() {
+            let to = place.first + k * place.step;
+            for c in (0..run).step_by(BLOCK) {
+                let numbers = &mut numbers[..BLOCK.min(run - c)];
+                part.read(start + c, out, numbers);
+                for x in numbers.iter_mut() {
+                    *x = store.apply(scale.apply((*x).into()));
+                }
+                out.write(to + c, numbers);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Random, Value, fixed_point};
+    use super::super::testing::{Random, Value, by_all, fixed_point};
     use super::*;
 
     #[test]
@@ -49,7 +72,9 @@ mod tests {
                 let ratio = random.scale(1e-3, 100.0);
                 let (m, shift) = fixed_point(&[ratio], 31);
                 let place = Place { first, run, step: whole };
-                requantize(&part.operand(), Scale { multiplier: m[0], shift }, place, &mut out.output());
+                by_all(&mut out, |kernels, _, out| {
+                    requantize(kernels, &part.operand(), Scale { multiplier: m[0], shift }, place, out)
+                });
                 for (i, x) in part.numbers().into_iter().enumerate() {
                     let to = first + i / run * whole + i % run;
                     expected[to] = x * ratio;
@@ -67,7 +92,9 @@ mod tests {
         for shift in [1, 62] {
             let mut out = Value::new([0; 2], 0, 16);
             let place = Place { first: 0, run: 2, step: 2 };
-            requantize(&part.operand(), Scale { multiplier: i32::MAX, shift }, place, &mut out.output());
+            by_all(&mut out, |kernels, _, out| {
+                requantize(kernels, &part.operand(), Scale { multiplier: i32::MAX, shift }, place, out)
+            });
             assert_eq!(out.stored(), if shift == 1 { [-32768, 32767] } else { [0, 0] });
         }
     }

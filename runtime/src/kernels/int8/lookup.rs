@@ -1,7 +1,16 @@
 //! Functions of one number by table: activations alone, and as one factor of a product.
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use super::fixed::{Scale, round_shift};
+use super::operand::BLOCK;
+use super::share::shared;
 use super::{Operand, Output};
+use crate::kernels::Kernels;
+use crate::kernels::isa::Isa;
+use crate::kernels::vectors::{self, Work};
+use crate::workers::Workers;
 
 /// A function of the stored integer.
 ///
@@ -15,38 +24,124 @@ pub struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// The function of `raw`, an integer of so many bits, in `2^-8` of an entry's unit; at most `2^23` in magnitude.
-    fn at(&self, raw: i32, bits: u8) -> i32 {
+    /// The function of a block of integers of so many bits, in `2^-8` of an entry's unit; at most `2^23` in magnitude.
+    #[inline(always)]
+    fn read(&self, kernels: Kernels, stored: &[i16], bits: u8, values: &mut [i32]) {
         if bits == 8 {
-            return i32::from(self.entries[(raw + 128) as usize]) * 256;
+            for (value, &x) in values.iter_mut().zip(stored) {
+                *value = i32::from(self.entries[(i32::from(x) + 128) as usize]) * 256;
+            }
+            return;
         }
-        let position = ((raw + (1 << (bits - 1))) << (16 - bits)) as usize;
-        let (low, high) = (self.entries[position >> 8], self.entries[(position >> 8) + 1]);
-        let fraction = (position & 255) as i32;
-        i32::from(low) * 256 + (i32::from(high) - i32::from(low)) * fraction
+        // Positions of 16 bits from the first entry on: 8 of the segment, 8 within it.
+        let position = |x: i16| ((i32::from(x) + (1 << (bits - 1))) << (16 - bits)) as u16;
+        self.ends(kernels, stored, position, values);
+        for (value, &x) in values.iter_mut().zip(stored) {
+            let (low, high) = (i32::from(*value as i16), *value >> 16);
+            *value = low * 256 + (high - low) * i32::from(position(x) & 255);
+        }
+    }
+
+    /// Both ends of the segment that each integer lies in: the lower one in the lower half.
+    #[inline(always)]
+    fn ends(&self, kernels: Kernels, stored: &[i16], position: impl Fn(i16) -> u16, ends: &mut [i32]) {
+        match kernels.0 {
+            Isa::Portable => {
+                for (ends, &x) in ends.iter_mut().zip(stored) {
+                    let segment = usize::from(position(x) >> 8);
+                    let (low, high) = (self.entries[segment], self.entries[segment + 1]);
+                    *ends = i32::from(low as u16) | i32::from(high) << 16;
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            isa => {
+                let mut segments = [0; BLOCK];
+                let segments = &mut segments[..stored.len()];
+                for (segment, &x) in segments.iter_mut().zip(stored) {
+                    *segment = (position(x) >> 8) as u8;
+                }
+                x86::ends(isa, self.entries, segments, ends);
+            }
+        }
     }
 }
 
 /// `out = f(x)`; `x` may be in place.
-pub fn lookup(x: &Operand, table: &Table, out: &mut Output) {
-    for i in 0..out.len() {
-        let y = table.at(x.raw(i, out), x.bits);
-        out.set(i, round_shift(y.into(), 8 + table.exponent));
+pub fn lookup(kernels: Kernels, workers: &dyn Workers, x: &Operand, table: &Table, out: &mut Output) {
+    shared(workers, [x], 1, out, &|[x], out| vectors::run(kernels, Lookup { kernels, x, table, out }));
+}
+
+struct Lookup<'a, 'o> {
+    kernels: Kernels,
+    x: Operand<'a>,
+    table: &'a Table<'a>,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Lookup<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { kernels, x, table, out } = self;
+        let (len, store) = (out.len(), out.store());
+        let (mut numbers, mut values) = ([0; BLOCK], [0; BLOCK]);
+        for at in (0..len).step_by(BLOCK) {
+            let count = BLOCK.min(len - at);
+            let (numbers, values) = (&mut numbers[..count], &mut values[..count]);
+            x.read_raw(at, out, numbers);
+            table.read(kernels, numbers, x.bits, values);
+            for (y, &value) in numbers.iter_mut().zip(&*values) {
+                *y = store.apply(round_shift(value.into(), 8 + table.exponent));
+            }
+            out.write(at, numbers);
+        }
     }
 }
 
 /// `out = f(a) * b` with `f(a)` rounded to an entry's unit (the table's exponent is not read); either may be in place.
 /// Both factors are at most `2^15` in magnitude, so their product is at most `2^30`.
-pub fn mul(a: &Operand, table: &Table, b: &Operand, scale: Scale, out: &mut Output) {
-    for i in 0..out.len() {
-        let factor = (table.at(a.raw(i, out), a.bits) + 128) >> 8;
-        out.set(i, scale.apply(factor * b.at(i, out)));
+pub fn mul(
+    kernels: Kernels,
+    workers: &dyn Workers,
+    [a, b]: [&Operand; 2],
+    table: &Table,
+    scale: Scale,
+    out: &mut Output,
+) {
+    shared(workers, [a, b], 1, out, &|[a, b], out| vectors::run(kernels, Mul { kernels, a, table, b, scale, out }));
+}
+
+struct Mul<'a, 'o> {
+    kernels: Kernels,
+    a: Operand<'a>,
+    table: &'a Table<'a>,
+    b: Operand<'a>,
+    scale: Scale,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Mul<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { kernels, a, table, b, scale, out } = self;
+        let (len, store) = (out.len(), out.store());
+        let (mut numbers, mut values) = ([0; BLOCK], [0; BLOCK]);
+        for at in (0..len).step_by(BLOCK) {
+            let count = BLOCK.min(len - at);
+            let (numbers, values) = (&mut numbers[..count], &mut values[..count]);
+            a.read_raw(at, out, numbers);
+            table.read(kernels, numbers, a.bits, values);
+            b.read(at, out, numbers);
+            for (y, &value) in numbers.iter_mut().zip(&*values) {
+                *y = store.apply(scale.apply(((value + 128) >> 8) * i32::from(*y)));
+            }
+            out.write(at, numbers);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Random, Value, fixed_point};
+    use super::super::testing::{Random, Value, by_all, fixed_point};
     use super::*;
 
     fn silu(x: f64) -> f64 {
@@ -83,7 +178,9 @@ mod tests {
             let (f, curvature): (fn(f64) -> f64, f64) = if round % 2 == 0 { (silu, 0.5) } else { (f64::tanh, 0.77) };
             let unit = scale / f64::from(1 << exponent);
             let table = entries(&x, step, unit, f);
-            lookup(&x.operand(), &Table { entries: &table, exponent }, &mut out.output());
+            by_all(&mut out, |kernels, workers, out| {
+                lookup(kernels, workers, &x.operand(), &Table { entries: &table, exponent }, out)
+            });
             let expected: Vec<_> = x.numbers().iter().map(|q| f(q * step) / scale).collect();
             // Half a step, half a step of the entries, and the chord below an arc of the curve.
             let chord = if x.bits == 8 { 0.0 } else { (20.0f64 / 256.0).powi(2) / 8.0 * curvature };
@@ -100,7 +197,9 @@ mod tests {
             let x = Value::new([-limit, limit - 1, 0], 0, bits);
             let mut out = Value::new([0; 3], 0, 16);
             for exponent in 0..=8 {
-                lookup(&x.operand(), &Table { entries: &entries, exponent }, &mut out.output());
+                by_all(&mut out, |kernels, workers, out| {
+                    lookup(kernels, workers, &x.operand(), &Table { entries: &entries, exponent }, out)
+                });
                 // The last input lies at 255 and (2^(bits-8) - 1) / 2^(bits-8), between 32767 and -32768.
                 let last = f64::from(32767 << (bits - 8)) - 65535.0 * f64::from((1 << (bits - 8)) - 1);
                 let last = (last / f64::from(1 << (bits - 8)) / f64::from(1 << exponent) + 0.5).floor();
@@ -110,7 +209,7 @@ mod tests {
         let table: Vec<i16> = (0..256).map(|i| i * 128 - 16384).collect();
         let x = Value::new([-128, -1, 0, 127], 100, 8);
         let mut out = Value::new([0; 4], 0, 16);
-        lookup(&x.operand(), &at(&table), &mut out.output());
+        by_all(&mut out, |kernels, workers, out| lookup(kernels, workers, &x.operand(), &at(&table), out));
         assert_eq!(out.stored(), [-16384, -128, 0, 16256]);
     }
 
@@ -127,13 +226,10 @@ mod tests {
             // One unit of the factor times one step of b, in steps of the output.
             let ratio = random.scale(1e-6, 1e-2);
             let (multipliers, shift) = fixed_point(&[ratio], 31);
-            mul(
-                &a.operand(),
-                &at(&table),
-                &b.operand(),
-                Scale { multiplier: multipliers[0], shift },
-                &mut out.output(),
-            );
+            let scale = Scale { multiplier: multipliers[0], shift };
+            by_all(&mut out, |kernels, workers, out| {
+                mul(kernels, workers, [&a.operand(), &b.operand()], &at(&table), scale, out);
+            });
             let (a, b) = (a.numbers(), b.numbers());
             let expected: Vec<_> = a.iter().zip(&b).map(|(a, b)| silu(a * step) / unit * b * ratio).collect();
             // The factor is within one unit (its entries are rounded, and it is) and the chord.
@@ -150,7 +246,16 @@ mod tests {
         let a = Value::new([-192, -128, -64, 64, 128, 192], 0, 16);
         let b = Value::new([1000; 6], 0, 16);
         let mut out = Value::new([0; 6], 0, 16);
-        mul(&a.operand(), &at(&entries), &b.operand(), Scale { multiplier: 1 << 30, shift: 30 }, &mut out.output());
+        by_all(&mut out, |kernels, workers, out| {
+            mul(
+                kernels,
+                workers,
+                [&a.operand(), &b.operand()],
+                &at(&entries),
+                Scale { multiplier: 1 << 30, shift: 30 },
+                out,
+            )
+        });
         assert_eq!(out.stored(), [-1000, 0, 0, 0, 1000, 1000]);
     }
 
@@ -165,15 +270,17 @@ mod tests {
             let scale = Scale { multiplier: random.between(0, i32::MAX), shift: random.between(20, 62) as u32 };
             let mut room = a.reused(&mut random);
             let mut separate = room.empty();
-            lookup(&a.operand(), &at(&table), &mut separate.output());
-            lookup(&a.in_place(), &at(&table), &mut room.output());
+            by_all(&mut separate, |kernels, workers, out| lookup(kernels, workers, &a.operand(), &at(&table), out));
+            by_all(&mut room, |kernels, workers, out| lookup(kernels, workers, &a.in_place(), &at(&table), out));
             assert_eq!(room, separate);
             for a_dies in [true, false] {
                 let mut room = if a_dies { &a } else { &b }.reused(&mut random);
                 let mut separate = room.empty();
-                mul(&a.operand(), &at(&table), &b.operand(), scale, &mut separate.output());
+                by_all(&mut separate, |kernels, workers, out| {
+                    mul(kernels, workers, [&a.operand(), &b.operand()], &at(&table), scale, out)
+                });
                 let (a, b) = if a_dies { (a.in_place(), b.operand()) } else { (a.operand(), b.in_place()) };
-                mul(&a, &at(&table), &b, scale, &mut room.output());
+                by_all(&mut room, |kernels, workers, out| mul(kernels, workers, [&a, &b], &at(&table), scale, out));
                 assert_eq!(room, separate);
             }
         }
@@ -187,7 +294,9 @@ mod tests {
             for shift in [1, 31, 62] {
                 let mut out = Value::new([0; 2], 0, 16);
                 let scale = Scale { multiplier: i32::MAX, shift };
-                mul(&a.operand(), &at(&table), &b.operand(), scale, &mut out.output());
+                by_all(&mut out, |kernels, workers, out| {
+                    mul(kernels, workers, [&a.operand(), &b.operand()], &at(&table), scale, out)
+                });
                 let product = -32768 * (b.stored()[0] - b.zero);
                 let expected = f64::from(product) * f64::from(i32::MAX) / 2f64.powi(shift as i32);
                 out.assert_near(&[expected; 2], |_| 0.5);

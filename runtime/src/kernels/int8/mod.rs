@@ -14,6 +14,7 @@ mod operand;
 mod pool;
 mod resize;
 mod root;
+mod share;
 #[cfg(test)]
 mod testing;
 

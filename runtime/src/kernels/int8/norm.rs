@@ -1,7 +1,15 @@
 //! Normalization of groups of numbers, with a gain and a shift for each channel.
 
+use core::ops::Range;
+
 use super::fixed::round_shift;
+use super::operand::BLOCK;
+use super::root::normalized;
+use super::share::shared;
 use super::{Normalizer, Operand, Output};
+use crate::kernels::Kernels;
+use crate::kernels::vectors::{self, Work};
+use crate::workers::Workers;
 
 /// Which numbers are normalized together, and whether their mean is subtracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,71 +41,183 @@ pub struct Norm<'a> {
 }
 
 /// `out = normalized(x) * gain + shift`; `x` may be in place.
-pub fn norm(x: &Operand, p: &Norm, out: &mut Output) {
-    let (len, channels) = (out.len(), p.gain.len().max(1));
+pub fn norm(kernels: Kernels, workers: &dyn Workers, x: &Operand, p: &Norm, out: &mut Output) {
+    let channels = p.gain.len().max(1);
     match p.kind {
-        Kind::Rms | Kind::Layer => {
-            for start in (0..len).step_by(channels) {
-                let group = Group { first: start, channel: 0, run: channels, step: channels, end: start + channels };
-                normalize(x, p, &group, out);
+        Kind::Rms | Kind::Layer => shared(workers, [x], channels, out, &|[x], out| {
+            vectors::run(kernels, Positions { x, p, out });
+        }),
+        Kind::Group(_) => vectors::run(kernels, Groups { x, p, out }),
+    }
+}
+
+impl Norm<'_> {
+    /// The result for a normalized number of some channel.
+    #[inline(always)]
+    fn apply(&self, normalized: i32, gain: i16, shift: i16) -> i64 {
+        // Below 2^30 * 2^15 * 2^17.
+        let product = i64::from(normalized) * i64::from(gain) * i64::from(self.gain_multiplier);
+        round_shift(product + i64::from(shift) * i64::from(self.shift_multiplier), self.right)
+    }
+
+    /// Gains and shifts of some channels from `first` on; without a shift, zeros.
+    #[inline(always)]
+    fn vectors(&self, first: usize, zeros: &'static [i16]) -> [&[i16]; 2] {
+        [&self.gain[first..], self.shift.map_or(zeros, |shift| &shift[first..])]
+    }
+}
+
+/// Where there is no shift.
+static ZEROS: [i16; BLOCK] = [0; BLOCK];
+
+/// Norms of one position each.
+struct Positions<'a, 'o> {
+    x: Operand<'a>,
+    p: &'a Norm<'a>,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Positions<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, p, out } = self;
+        let (channels, store) = (p.gain.len().max(1), out.store());
+        let mut numbers = [0; BLOCK];
+        for start in (0..out.len()).step_by(channels) {
+            let (mut sum, mut squares) = (0i64, 0u64);
+            for c in (0..channels).step_by(BLOCK) {
+                let numbers = &mut numbers[..BLOCK.min(channels - c)];
+                x.read(start + c, out, numbers);
+                for &x in &*numbers {
+                    sum += i64::from(x);
+                    squares += square(x);
+                }
+            }
+            let normalizer = match p.kind {
+                Kind::Rms => Normalizer::rms(squares, channels as u32, p.epsilon),
+                Kind::Layer | Kind::Group(_) => Normalizer::centred(sum, squares, channels as u32, p.epsilon),
+            };
+            for c in (0..channels).step_by(BLOCK) {
+                let numbers = &mut numbers[..BLOCK.min(channels - c)];
+                x.read(start + c, out, numbers);
+                let [gain, shift] = p.vectors(c, &ZEROS);
+                for ((x, &gain), &shift) in numbers.iter_mut().zip(gain).zip(shift) {
+                    *x = store.apply(p.apply(normalizer.apply((*x).into()), gain, shift));
+                }
+                out.write(start + c, numbers);
             }
         }
-        Kind::Group(groups) => {
-            let run = (channels / groups.max(1)).max(1);
-            for channel in (0..channels).step_by(run) {
-                let group = Group { first: channel, channel, run, step: channels, end: len };
-                normalize(x, p, &group, out);
+    }
+}
+
+/// At most `2^30`.
+#[inline(always)]
+fn square(x: i16) -> u64 {
+    u64::from((i32::from(x) * i32::from(x)).unsigned_abs())
+}
+
+/// Norms of neighbouring channels over all positions: as many channels side by side as a block holds.
+struct Groups<'a, 'o> {
+    x: &'a Operand<'a>,
+    p: &'a Norm<'a>,
+    out: &'a mut Output<'o>,
+}
+
+impl Work for Groups<'_, '_> {
+    #[inline(always)]
+    fn run(mut self) {
+        let channels = self.p.gain.len().max(1);
+        let groups = if let Kind::Group(groups) = self.p.kind { groups.max(1) } else { 1 };
+        let run = (channels / groups).max(1);
+        let n = (self.out.len() / channels * run) as u32;
+        let normalizer = |sum, squares| Normalizer::centred(sum, squares, n, self.p.epsilon);
+        // Blocks of whole groups, or several blocks for one.
+        let width = if run <= BLOCK { BLOCK / run * run } else { run };
+        for first in (0..channels).step_by(width) {
+            let end = channels.min(first + width);
+            let blocks = || (first..end).step_by(BLOCK).map(|at| at..end.min(at + BLOCK));
+            let mut side_by_side = SideBySide::default();
+            let (mut sum, mut squares) = (0, 0);
+            for block in blocks() {
+                let (sums, all_squares) = self.sums(block.clone());
+                for at in (0..block.len()).step_by(run) {
+                    let group = at..block.len().min(at + run);
+                    // What a group of several blocks has so far.
+                    if run <= BLOCK {
+                        (sum, squares) = (0, 0);
+                    }
+                    sum += sums[group.clone()].iter().sum::<i64>();
+                    squares += all_squares[group.clone()].iter().sum::<u64>();
+                    side_by_side.set(group, &normalizer(sum, squares));
+                }
+            }
+            if run > BLOCK {
+                side_by_side.set(0..BLOCK, &normalizer(sum, squares));
+            }
+            for block in blocks() {
+                self.write(block, &side_by_side);
             }
         }
     }
 }
 
-/// Runs of neighbouring numbers: one that begins at every `step` from `first` up to `end`.
-struct Group {
-    first: usize,
-    /// Channel of a run's first number.
-    channel: usize,
-    run: usize,
-    step: usize,
-    end: usize,
-}
+impl Groups<'_, '_> {
+    /// Sums of a block of channels over all positions, and sums of their squares.
+    #[inline(always)]
+    fn sums(&self, block: Range<usize>) -> ([i64; BLOCK], [u64; BLOCK]) {
+        let (mut sums, mut squares, mut numbers) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        let numbers = &mut numbers[..block.len()];
+        for start in (0..self.out.len()).step_by(self.p.gain.len().max(1)) {
+            self.x.read(start + block.start, self.out, numbers);
+            for ((sum, squares), &x) in sums.iter_mut().zip(&mut squares).zip(&*numbers) {
+                *sum += i64::from(x);
+                *squares += square(x);
+            }
+        }
+        (sums, squares)
+    }
 
-impl Group {
-    fn runs(&self) -> impl Iterator<Item = usize> {
-        (self.first..self.end).step_by(self.step)
+    #[inline(always)]
+    fn write(&mut self, block: Range<usize>, normalizers: &SideBySide) {
+        let (store, p, mut numbers) = (self.out.store(), self.p, [0; BLOCK]);
+        let numbers = &mut numbers[..block.len()];
+        let [gain, shift] = p.vectors(block.start, &ZEROS);
+        for start in (0..self.out.len()).step_by(p.gain.len().max(1)) {
+            self.x.read(start + block.start, self.out, numbers);
+            for (i, ((x, &gain), &shift)) in numbers.iter_mut().zip(gain).zip(shift).enumerate() {
+                let normalized =
+                    normalized((*x).into(), normalizers.mean[i], normalizers.mantissa[i], normalizers.shift[i]);
+                *x = store.apply(p.apply(normalized, gain, shift));
+            }
+            self.out.write(start + block.start, numbers);
+        }
     }
 }
 
-fn normalize(x: &Operand, p: &Norm, group: &Group, out: &mut Output) {
-    let (mut sum, mut squares, mut n) = (0i64, 0u64, 0u32);
-    for start in group.runs() {
-        for i in start..start + group.run {
-            let x = x.at(i, out);
-            sum += i64::from(x);
-            // At most 2^30.
-            squares += u64::from((x * x).unsigned_abs());
-        }
-        n += group.run as u32;
+/// Normalizers of a block of channels, field by field.
+struct SideBySide {
+    mean: [i32; BLOCK],
+    mantissa: [i32; BLOCK],
+    shift: [u32; BLOCK],
+}
+
+impl Default for SideBySide {
+    fn default() -> Self {
+        Self { mean: [0; BLOCK], mantissa: [0; BLOCK], shift: [1; BLOCK] }
     }
-    let normalizer = match p.kind {
-        Kind::Rms => Normalizer::rms(squares, n, p.epsilon),
-        Kind::Layer | Kind::Group(_) => Normalizer::centred(sum, squares, n, p.epsilon),
-    };
-    for start in group.runs() {
-        for c in 0..group.run {
-            let channel = group.channel + c;
-            let normalized = normalizer.apply(x.at(start + c, out));
-            // Below 2^30 * 2^15 * 2^17.
-            let product = i64::from(normalized) * i64::from(p.gain[channel]) * i64::from(p.gain_multiplier);
-            let shift = p.shift.map_or(0, |shift| i64::from(shift[channel]) * i64::from(p.shift_multiplier));
-            out.set(start + c, round_shift(product + shift, p.right));
-        }
+}
+
+impl SideBySide {
+    fn set(&mut self, channels: Range<usize>, normalizer: &Normalizer) {
+        self.mean[channels.clone()].fill(normalizer.mean_q14);
+        self.mantissa[channels.clone()].fill(normalizer.mantissa);
+        self.shift[channels].fill(normalizer.shift);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Random, Value, fixed_point};
+    use super::super::testing::{Random, Value, by_all, fixed_point};
     use super::*;
 
     /// Indices of the numbers that are normalized together with the `i`-th.
@@ -140,7 +260,7 @@ mod tests {
                 shift_multiplier: shift_multiplier as i32,
                 right,
             };
-            norm(&x.operand(), &p, &mut out.output());
+            by_all(&mut out, |kernels, workers, out| norm(kernels, workers, &x.operand(), &p, out));
             let numbers = x.numbers();
             let unit = 2f64.powi(-(right as i32));
             let (mut expected, mut bounds) = (vec![], vec![]);
@@ -182,8 +302,8 @@ mod tests {
             };
             let mut room = x.reused(&mut random);
             let mut separate = room.empty();
-            norm(&x.operand(), &p, &mut separate.output());
-            norm(&x.in_place(), &p, &mut room.output());
+            by_all(&mut separate, |kernels, workers, out| norm(kernels, workers, &x.operand(), &p, out));
+            by_all(&mut room, |kernels, workers, out| norm(kernels, workers, &x.in_place(), &p, out));
             assert_eq!(room, separate);
         }
     }
@@ -221,7 +341,7 @@ mod tests {
                             right,
                         };
                         let mut out = x.empty();
-                        norm(&x.operand(), &p, &mut out.output());
+                        by_all(&mut out, |kernels, workers, out| norm(kernels, workers, &x.operand(), &p, out));
                         if epsilon == u64::MAX {
                             // Only the shift is left: a normalized number is at most 2^15 * 64 / 2^32, 8 in Q14.
                             let shift = f64::from(extreme) * f64::from(i32::MAX) / 2f64.powi(right as i32);
@@ -245,7 +365,9 @@ mod tests {
             right: 20,
         };
         let mut out = Value::new([0; 8], 0, 16);
-        norm(&Value::new([-32768; 8], 0, 16).operand(), &p, &mut out.output());
+        by_all(&mut out, |kernels, workers, out| {
+            norm(kernels, workers, &Value::new([-32768; 8], 0, 16).operand(), &p, out)
+        });
         assert_eq!(out.stored(), [1, -2, 3, -4, 1, -2, 3, -4]);
     }
 }

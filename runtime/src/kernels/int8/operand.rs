@@ -1,4 +1,13 @@
 //! What elementwise kernels read and write: 8- or 16-bit integers with a zero point, possibly in the same place.
+//!
+//! They go through blocks of 16-bit numbers, so that the type is looked at once a block and loops over it become vectors.
+
+use core::ops::Range;
+
+use super::Int;
+
+/// Numbers of a block: many where vectors are long, few where the stack is small.
+pub const BLOCK: usize = if cfg!(target_arch = "x86_64") { 256 } else { 32 };
 
 /// Integers that are read.
 #[derive(Clone, Copy, Debug)]
@@ -19,19 +28,38 @@ pub struct Operand<'a> {
     pub bits: u8,
 }
 
-impl Operand<'_> {
-    /// The `i`-th number: at most 255 in magnitude with 8 bits, at most 32768 with 16.
-    pub fn at(&self, i: usize, out: &Output) -> i32 {
-        self.raw(i, out) - self.zero
+impl<'a> Operand<'a> {
+    /// Reads numbers, from the `at`-th on: at most 255 in magnitude with 8 bits, at most 32768 with 16.
+    #[inline(always)]
+    pub fn read(&self, at: usize, out: &Output, numbers: &mut [i16]) {
+        self.read_from(at, out, self.zero, numbers);
     }
 
-    /// The `i`-th integer as it is stored, between `-2^(bits-1)` and `2^(bits-1) - 1`.
-    pub fn raw(&self, i: usize, out: &Output) -> i32 {
-        match self.ints {
-            Ints::I8(x) => x[i].into(),
-            Ints::I16(x) => x[i].into(),
-            Ints::InPlace => out.raw(i),
+    /// Reads integers as they are stored, between `-2^(bits-1)` and `2^(bits-1) - 1`.
+    #[inline(always)]
+    pub fn read_raw(&self, at: usize, out: &Output, stored: &mut [i16]) {
+        self.read_from(at, out, 0, stored);
+    }
+
+    #[inline(always)]
+    fn read_from(&self, at: usize, out: &Output, zero: i32, numbers: &mut [i16]) {
+        let range = at..at + numbers.len();
+        match (self.ints, &out.ints) {
+            (Ints::I8(x), _) => centre(&x[range], zero, numbers),
+            (Ints::I16(x), _) => centre(&x[range], zero, numbers),
+            (Ints::InPlace, IntsMut::I8(x)) => centre(&x[range], zero, numbers),
+            (Ints::InPlace, IntsMut::I16(x)) => centre(&x[range], zero, numbers),
         }
+    }
+
+    /// Some of the numbers.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let ints = match self.ints {
+            Ints::I8(x) => Ints::I8(&x[range]),
+            Ints::I16(x) => Ints::I16(&x[range]),
+            Ints::InPlace => Ints::InPlace,
+        };
+        Self { ints, ..*self }
     }
 
     /// Number of integers.
@@ -41,6 +69,14 @@ impl Operand<'_> {
             Ints::I16(x) => x.len(),
             Ints::InPlace => out.len(),
         }
+    }
+}
+
+/// Takes the zero point off: 16 bits hold the result, since only 8-bit integers have one.
+#[inline(always)]
+pub fn centre<T: Int>(stored: &[T], zero: i32, numbers: &mut [i16]) {
+    for (number, &x) in numbers.iter_mut().zip(stored) {
+        *number = (x.into() - zero) as i16;
     }
 }
 
@@ -62,21 +98,24 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Stores `y`, below `2^63 - 2^8` in magnitude, as the `i`-th number: adds the zero point and clamps to the bits.
-    pub fn set(&mut self, i: usize, y: i64) {
+    /// How results become stored integers.
+    #[inline(always)]
+    pub fn store(&self) -> Store {
         let limit = 1i64 << (self.bits - 1);
-        let stored = (y + i64::from(self.zero)).clamp(-limit, limit - 1);
-        match &mut self.ints {
-            IntsMut::I8(out) => out[i] = stored as i8,
-            IntsMut::I16(out) => out[i] = stored as i16,
-        }
+        Store { zero: self.zero.into(), low: -limit, high: limit - 1 }
     }
 
-    /// The `i`-th integer as it is stored.
-    pub fn raw(&self, i: usize) -> i32 {
-        match &self.ints {
-            IntsMut::I8(out) => out[i].into(),
-            IntsMut::I16(out) => out[i].into(),
+    /// Writes what [`Store::apply`] made of results, from the `at`-th number on.
+    #[inline(always)]
+    pub fn write(&mut self, at: usize, stored: &[i16]) {
+        let range = at..at + stored.len();
+        match &mut self.ints {
+            IntsMut::I8(out) => {
+                for (out, &y) in out[range].iter_mut().zip(stored) {
+                    *out = y as i8;
+                }
+            }
+            IntsMut::I16(out) => out[range].copy_from_slice(stored),
         }
     }
 
@@ -86,6 +125,22 @@ impl Output<'_> {
             IntsMut::I8(out) => out.len(),
             IntsMut::I16(out) => out.len(),
         }
+    }
+}
+
+/// The last step of every operator: adds the zero point and clamps to the bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Store {
+    zero: i64,
+    low: i64,
+    high: i64,
+}
+
+impl Store {
+    /// What is stored for `y`, below `2^63 - 2^8` in magnitude.
+    #[inline(always)]
+    pub fn apply(self, y: i64) -> i16 {
+        (y + self.zero).clamp(self.low, self.high) as i16
     }
 }
 
@@ -100,9 +155,8 @@ mod tests {
         {
             let mut value = Value::new([0; 4], zero, bits);
             let mut out = value.output();
-            for (i, y) in [1i64 << 62, -(1 << 62), 0, 1 - i64::from(zero)].into_iter().enumerate() {
-                out.set(i, y);
-            }
+            let store = out.store();
+            out.write(0, &[1i64 << 62, -(1 << 62), 0, 1 - i64::from(zero)].map(|y| store.apply(y)));
             assert_eq!(value.stored(), [high, low, zero, 1]);
         }
     }

@@ -9,12 +9,12 @@ use super::fixed::round_shift;
 /// them; `sum` and `sum_of_squares` are those of the very numbers that [`Normalizer::apply`] gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalizer {
-    /// Mean in `2^-14`, 0 for a root mean square.
-    mean_q14: i64,
+    /// Mean in `2^-14`, at most `2^29` in magnitude; 0 for a root mean square.
+    pub(super) mean_q14: i32,
     /// The factor `sqrt(n) / sqrt(D)` is `mantissa / 2^shift`, with a mantissa in `2^30..2^31`.
-    mantissa: i64,
+    pub(super) mantissa: i32,
     /// `15..=62`.
-    shift: u32,
+    pub(super) shift: u32,
 }
 
 impl Normalizer {
@@ -33,25 +33,31 @@ impl Normalizer {
         let spread = sum_of_squares.saturating_sub((q * (sum + r) + r * r / count) as u64);
         // |sum| < 2^46 and count / 2 < 2^30.
         let mean_q14 = ((sum << 14) + count / 2).div_euclid(count);
-        Self::new(mean_q14, spread.saturating_add(epsilon), n)
+        Self::new(mean_q14 as i32, spread.saturating_add(epsilon), n)
     }
 
-    fn new(mean_q14: i64, squares: u64, n: u32) -> Self {
+    fn new(mean_q14: i32, squares: u64, n: u32) -> Self {
         let (numerator, up) = normalized_root(n.max(1).into());
         let (denominator, down) = normalized_root(squares.max(1));
         // Both roots have 32 bits, so their ratio lies between 1/2 and 2; one more bit for those below 1.
         let bits = if numerator < denominator { 31 } else { 30 };
-        let mantissa = ((numerator << bits) / denominator) as i64;
+        let mantissa = ((numerator << bits) / denominator) as i32;
         // 16 <= up <= 31 and 0 <= down <= 31.
         Self { mean_q14, mantissa, shift: bits + up - down }
     }
 
-    /// The normalized number in `2^-14`, below `2^30` in magnitude: `|x - mean| < 2^16` makes a product below `2^61`, and
-    /// the result is at most `sqrt(n)`.
+    /// The normalized number in `2^-14`, below `2^30` in magnitude.
     #[inline(always)]
     pub fn apply(&self, x: i32) -> i32 {
-        round_shift(((i64::from(x) << 14) - self.mean_q14) * self.mantissa, self.shift) as i32
+        normalized(x, self.mean_q14, self.mantissa, self.shift)
     }
+}
+
+/// [`Normalizer::apply`]: `|x - mean| < 2^16` makes a product of two numbers of 32 bits below `2^61`, and the result is at
+/// most `sqrt(n)`.
+#[inline(always)]
+pub(super) fn normalized(x: i32, mean_q14: i32, mantissa: i32, shift: u32) -> i32 {
+    round_shift(i64::from((x << 14) - mean_q14) * i64::from(mantissa), shift) as i32
 }
 
 /// `sqrt(v) = root / 2^k`, with a root in `2^31..2^32` that is rounded down, for `v` of at least 1.

@@ -1,7 +1,8 @@
 //! Random values for tests, and the fixed-point scales that a quantizer would give them.
 
 use super::{Ints, IntsMut, Operand, Output};
-use crate::workers::Workers;
+use crate::kernels::Kernels;
+use crate::workers::{Alone, Workers};
 
 /// Three parts in the wrong order.
 pub struct Backwards;
@@ -50,6 +51,19 @@ impl Random {
     /// A zero point that these bits may have.
     pub fn zero(&mut self, bits: u8) -> i32 {
         if bits == 8 { self.between(-128, 127) } else { 0 }
+    }
+}
+
+/// Runs an operator by the portable kernels, and asserts that all others give the same, for any number of workers.
+pub fn by_all(out: &mut Value, run: impl Fn(Kernels, &dyn Workers, &mut Output)) {
+    let before = out.clone();
+    run(Kernels::PORTABLE, &Alone, &mut out.output());
+    for kernels in Kernels::available() {
+        for workers in [&Alone as &dyn Workers, &Backwards] {
+            let mut fast = before.clone();
+            run(kernels, workers, &mut fast.output());
+            assert_eq!(fast, *out, "{kernels:?}");
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Integer attention against its definition in 128 bits, against doubles, and at its extremes.
 
-use super::super::testing::{Backwards, Random, Value, fixed_point};
+use super::super::testing::{Random, Value, by_all, fixed_point};
 use super::*;
-use crate::workers::Alone;
 
 /// Parameters and operands of one case.
 struct Case {
@@ -36,26 +35,17 @@ impl Case {
         }
     }
 
-    /// The same result from all kernels, for any number of workers.
     fn run(&self, q: &Operand, out: &mut Value) {
-        let before = out.clone();
-        self.run_by(Kernels::PORTABLE, &Alone, q, out);
-        for kernels in Kernels::available() {
-            for workers in [&Alone as &dyn Workers, &Backwards] {
-                let mut fast = before.clone();
-                self.run_by(kernels, workers, q, &mut fast);
-                assert_eq!(fast, *out, "{kernels:?}");
-            }
-        }
+        by_all(out, |kernels, workers, out| self.run_by(kernels, workers, q, out));
     }
 
-    fn run_by(&self, kernels: Kernels, workers: &dyn Workers, q: &Operand, out: &mut Value) {
+    fn run_by(&self, kernels: Kernels, workers: &dyn Workers, q: &Operand, out: &mut Output) {
         // As aligned as the arena, and not as long as 64-bit integers make it.
         let len = scratch_len(self.tokens, self.head);
         let mut scratch = vec![0x5a5a_5a5a_5a5a_5a5a_u64; len.div_ceil(8)];
         let scratch = &mut bytemuck::cast_slice_mut(&mut scratch)[..len];
         let (k, v) = (self.k.operand(), self.v.operand());
-        attention(kernels, workers, &self.parameters(), [q, &k, &v], scratch, &mut out.output());
+        attention(kernels, workers, &self.parameters(), [q, &k, &v], scratch, out);
     }
 
     fn result(&self, room: &Value) -> Value {

@@ -8,8 +8,10 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::IntsMut;
+use super::super::operand::{Store, centre};
 use super::lanes::{Lanes, MAX_LANES, Words};
-use super::{Attention, Division, Int, Ints, IntsMut, KEYS, Operand, Output, centre, fits_32_bits, project, weight};
+use super::{Attention, Division, Int, Ints, KEYS, Operand, Output, fits_32_bits, project, weight};
 use crate::workers::Workers;
 
 /// Longest head that is taken.
@@ -66,8 +68,7 @@ pub struct Job<'a> {
     /// Squares of the longest key's length.
     longest: AtomicU64,
     out: Place,
-    zero: i32,
-    bits: u8,
+    store: Store,
 }
 
 // SAFETY: workers write through the pointers only what belongs to their parts, see `run`.
@@ -103,7 +104,7 @@ pub fn run(
     let width = p.heads * p.head;
     let len = p.tokens * width;
     assert!(operands.iter().all(|x| x.len(out) >= len) && out.len() >= len);
-    let (zero, bits) = (out.zero, out.bits);
+    let store = out.store();
     let place = match &mut out.ints {
         IntsMut::I8(out) => Place::I8(out.as_mut_ptr()),
         IntsMut::I16(out) => Place::I16(out.as_mut_ptr()),
@@ -130,7 +131,7 @@ pub fn run(
     };
     for first_channel in (0..width).step_by(p.head) {
         let longest = AtomicU64::new(0);
-        let job = Job { p, first_channel, queries, keys, values, panels, longest, out: place, zero, bits };
+        let job = Job { p, first_channel, queries, keys, values, panels, longest, out: place, store };
         // SAFETY: the processor has the instructions, since the method was chosen by `Kernels`. Operands, result and panels
         // are as long as asserted; parts share no key, and then no query; a query is read by the part that writes its
         // result, before it does.
@@ -484,12 +485,10 @@ unsafe fn store<O: Int>(
     out: *mut O,
     count: usize,
 ) {
-    let limit = 1i64 << (job.bits - 1);
     // All, so that vectors are whole; those that are not there are 0.
     let mut results = [O::saturate(0); 2 * MAX_LANES];
     for (result, sum) in results.iter_mut().zip(sums) {
-        let y = division.apply(sum - zero) + i64::from(job.zero);
-        *result = O::saturate(y.clamp(-limit, limit - 1));
+        *result = O::saturate(job.store.apply(division.apply(sum - zero)).into());
     }
     // SAFETY: promised by the caller.
     unsafe { core::ptr::copy_nonoverlapping(results.as_ptr(), out, count) };
