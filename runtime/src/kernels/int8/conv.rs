@@ -18,6 +18,7 @@ pub struct Rescale {
 impl Rescale {
     /// `floor((sum * multiplier + residual * factor) / 2^shift + 1/2)`. The products stay below `2^62 + 2^48` and the
     /// rounding term below `2^61 + 1`, so 64 bits never overflow.
+    #[inline(always)]
     pub fn apply(self, sum: i32, residual: i32) -> i64 {
         let exact = i64::from(sum) * i64::from(self.multiplier) + i64::from(residual) * i64::from(self.residual);
         round_shift(exact, self.shift)

@@ -24,7 +24,7 @@ pub use attention::{
     scratch_len as attention_scratch_len,
 };
 pub use concat::{Place, requantize};
-pub use conv::{Epilogue, Residual, Weights, conv};
+pub use conv::{Epilogue, Rescale, Residual, Weights, conv};
 pub use embed::{Position, embed_styles, interpolate};
 pub use fixed::{Int, Scale, Scales};
 pub use lookup::{Table, lookup, mul};

@@ -4,6 +4,7 @@
 //! Sums are exact (they wrap, and the parse admits only layers whose sums fit), so every order gives the same bytes.
 #![allow(unsafe_code)]
 
+mod finish;
 mod gather;
 mod tile;
 #[cfg(target_arch = "x86_64")]
@@ -29,8 +30,8 @@ const ROOM: usize = 48 << 10;
 /// Rows that are kept at a time at most: sums of a group of each are on the stack too.
 const MOST_ROWS: usize = 96;
 
-/// Runs of the rows that are worked off at a time.
-const MOST_RUNS: usize = 1024;
+/// Runs of the rows that are worked off at a time: at least those of a tile of patches of 16 x 16 pixels, one a pixel.
+const MOST_RUNS: usize = 2048;
 
 /// Outputs whose sums are started together.
 const STARTS: usize = 1024;
@@ -123,7 +124,9 @@ impl Stored for i8 {
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx512Vnni => x86::finish_bytes,
-            _ => finish,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
+            _ => finish::write,
         }
     }
 }
@@ -133,7 +136,9 @@ impl Stored for i16 {
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx512Vnni => x86::finish_words,
-            _ => finish,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
+            _ => finish::write,
         }
     }
 }
@@ -267,22 +272,6 @@ unsafe fn start<I, E: Copy>(
         unsafe { (method.product)(zeros, 1, weight, panels.terms, sums.as_mut_ptr()) };
         for (start, sum) in starts.iter_mut().zip(sums) {
             *start = start.wrapping_sub(sum);
-        }
-    }
-}
-
-/// Writes the outputs of some positions as the portable kernel does.
-///
-/// # Safety
-/// `out` holds the positions' outputs, and nobody else touches those of the group.
-unsafe fn finish<O: Int>(group: &Group, sums: &[i32], positions: Range<usize>, out: *mut O) {
-    for (sums, position) in sums.chunks_exact(group.starts.len()).zip(positions) {
-        let first = position * group.channels;
-        for (i, (&sum, &start)) in sums.iter().zip(group.starts).enumerate() {
-            let output = group.first_output + i;
-            // SAFETY: promised by the caller.
-            let place = unsafe { &mut *out.add(first + output) };
-            *place = group.epilogue.finish(group.w, output, start.wrapping_add(sum), first, *place);
         }
     }
 }
