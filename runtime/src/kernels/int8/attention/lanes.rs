@@ -12,6 +12,8 @@ pub unsafe trait Lanes {
     /// 32-bit numbers of a vector, even and at most [`MAX_LANES`].
     const LANES: usize;
 
+    /// Asks for a line of memory that will be read soon, if it is there.
+    unsafe fn prefetch(at: *const i8);
     unsafe fn splat(x: i32) -> Self::V;
     unsafe fn load(at: *const i32) -> Self::V;
     /// Fewer numbers than a vector has, then zeros; reads no others.

@@ -23,6 +23,12 @@ const ROOM: usize = 12 << 10;
 /// Panels of keys whose scores a tile computes together.
 const PANELS: usize = 4;
 
+/// Bytes of a line of the cache, on most processors.
+const LINE: usize = 64;
+
+/// Positions that keys are asked for ahead of their use.
+const AHEAD: usize = 8;
+
 /// Products that are worth another worker.
 const WORTH: usize = if cfg!(test) { 100 } else { 200_000 };
 
@@ -157,6 +163,23 @@ unsafe fn read((numbers, zero): (Numbers, i32), at: usize, row: &mut [i16]) {
     }
 }
 
+/// Asks for the numbers of one head, from the `at`-th number on. Heads of neighbouring positions lie apart, which processors do
+/// not foresee.
+///
+/// # Safety
+/// Needs the instructions.
+#[inline(always)]
+unsafe fn prefetch<L: Lanes>((numbers, _): (Numbers, i32), at: usize, len: usize) {
+    let (first, bytes) = match numbers {
+        Numbers::I8(x) => (x.wrapping_add(at), len),
+        Numbers::I16(x) => (x.wrapping_add(at).cast(), 2 * len),
+    };
+    for line in (0..bytes).step_by(LINE) {
+        // SAFETY: promised by the caller; nothing is read.
+        unsafe { L::prefetch(first.wrapping_add(line)) };
+    }
+}
+
 /// The first step, see [`Method::keys`].
 ///
 /// # Safety
@@ -169,7 +192,10 @@ pub unsafe fn keys<L: Lanes>(job: &Job, tokens: Range<usize>) {
     for token in tokens {
         let row = &mut key[..p.head];
         // SAFETY: promised by the caller.
-        unsafe { read(job.keys, job.at(token), row) };
+        unsafe {
+            prefetch::<L>(job.keys, job.at(token + AHEAD), p.head);
+            read(job.keys, job.at(token), row);
+        }
         longest = project(&p.key, p.rotary, token, row).max(longest);
         let (first, lane) = (token / L::LANES * L::LANES, token % L::LANES);
         let width = L::LANES.min(p.tokens - first);
@@ -223,6 +249,9 @@ unsafe fn rows<L: Lanes, const ROWS: usize>(job: &Job, tokens: Range<usize>, roo
                 let query = &mut query[..p.head];
                 read(job.queries, job.at(first + i), query);
                 small &= fits_32_bits(project(&p.query, p.rotary, first + i, query), longest);
+            }
+            for next in first + ROWS..first + 2 * ROWS {
+                prefetch::<L>(job.queries, job.at(next), p.head);
             }
             // What is left of earlier queries in rows beyond these is computed too, and not looked at.
             let mut totals = [0; ROWS];
@@ -442,20 +471,19 @@ unsafe fn weighted<L: Lanes, T: Words, const ROWS: usize>(
         // The weights' bytes apart, as in the portable kernel.
         for block in (0..tokens).step_by(KEYS) {
             let (mut high, mut low) = ([[L::splat(0); 2]; ROWS], [[L::splat(0); 2]; ROWS]);
-            for key in (block..tokens.min(block + KEYS)).step_by(2) {
-                // A last key without a second is paired with itself: the weight is 0.
-                let second = (key + 1).min(tokens - 1);
-                let pair = L::interleave(
-                    T::words::<L>(v.add(key * width), count),
-                    T::words::<L>(v.add(second * width), count),
-                );
-                let at = weights.as_ptr().add(key / L::LANES * L::LANES + key % L::LANES / 2);
-                for (i, (high, low)) in high.iter_mut().zip(&mut low).enumerate() {
-                    let (above, below) =
-                        (L::splat(at.add(i * stride).read()), L::splat(at.add(i * stride + L::LANES / 2).read()));
-                    for ((high, low), &values) in high.iter_mut().zip(low).zip(&pair) {
-                        *high = L::dot(*high, above, values);
-                        *low = L::dot(*low, below, values);
+            for panel in (block..tokens.min(block + KEYS)).step_by(L::LANES) {
+                let rows: [_; ROWS] = core::array::from_fn(|i| weights.as_ptr().add(i * stride + panel));
+                let keys = L::LANES.min(tokens - panel);
+                for pair in 0..keys.div_ceil(2) {
+                    // A last key without a second is paired with itself: the weight is 0.
+                    let (a, b) = (panel + 2 * pair, panel + (2 * pair + 1).min(keys - 1));
+                    let (a, b) = (T::words::<L>(v.add(a * width), count), T::words::<L>(v.add(b * width), count));
+                    let [first, second] = L::interleave(a, b);
+                    for (row, (high, low)) in rows.iter().zip(high.iter_mut().zip(&mut low)) {
+                        let above = L::splat(row.add(pair).read());
+                        *high = [L::dot(high[0], above, first), L::dot(high[1], above, second)];
+                        let below = L::splat(row.add(L::LANES / 2 + pair).read());
+                        *low = [L::dot(low[0], below, first), L::dot(low[1], below, second)];
                     }
                 }
             }

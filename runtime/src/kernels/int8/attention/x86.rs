@@ -77,6 +77,10 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
     const LANES: usize = 16;
 
     #[inline(always)]
+    unsafe fn prefetch(at: *const i8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at) }
+    }
+    #[inline(always)]
     unsafe fn splat(x: i32) -> __m512i {
         unsafe { _mm512_set1_epi32(x) }
     }
@@ -175,6 +179,10 @@ unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
     type V = __m256i;
     const LANES: usize = 8;
 
+    #[inline(always)]
+    unsafe fn prefetch(at: *const i8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at) }
+    }
     #[inline(always)]
     unsafe fn splat(x: i32) -> __m256i {
         unsafe { _mm256_set1_epi32(x) }
