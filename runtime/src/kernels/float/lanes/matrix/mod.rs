@@ -2,9 +2,10 @@
 //! here; sums in registers are in [`tile`], written once over the registers of an instruction set.
 //!
 //! A sum starts at the bias, and the residual if there is one, and takes its terms in the order of the portable kernel, each
-//! product and addition rounded once. So it depends neither on the width of registers, nor on which sums are computed
+//! product and addition rounded once; a lone output ends with the sum of 16 partial ones. So it depends neither on the width of registers, nor on which sums are computed
 //! together, nor on the number of workers.
 
+mod dots;
 mod tile;
 
 use core::mem::MaybeUninit;
@@ -192,17 +193,25 @@ fn inputs<W>(
     pointers: &mut [MaybeUninit<*const f32>; POINTERS],
 ) -> *const *const f32 {
     let g = layer.g;
+    let (from, len) = (block.inputs.start, block.inputs.len());
+    let nothing = ZEROS[..len].as_ptr();
+    let line = g.in_width * g.in_channels;
     for (tap, pointers) in block.taps.clone().zip(pointers.chunks_exact_mut(positions.len())) {
         let (ky, kx) = (tap / cuts.taps_in_row, tap % cuts.taps_in_row);
-        for (at, pointer) in positions.clone().zip(pointers) {
-            let source = g.input_row(at / g.out_width, ky).zip(g.input_column(at % g.out_width, kx));
-            let inputs = match source {
-                Some((y, x)) => {
-                    &layer.x[(y * g.in_width + x) * g.in_channels + block.inputs.start..][..block.inputs.len()]
-                }
-                None => &ZEROS[..block.inputs.len()],
-            };
-            pointer.write(inputs.as_ptr());
+        let mut pointers = pointers.iter_mut();
+        // One output row after the other.
+        let mut at = positions.start;
+        while at < positions.end {
+            let (y, first) = (at / g.out_width, at % g.out_width);
+            let last = g.out_width.min(first + positions.end - at);
+            let input = g.input_row(y, ky).map(|y| &layer.x[y * line..][..line]);
+            for (x, pointer) in (first..last).zip(&mut pointers) {
+                pointer.write(match input.zip(g.input_column(x, kx)) {
+                    Some((input, x)) => input[x * g.in_channels + from..][..len].as_ptr(),
+                    None => nothing,
+                });
+            }
+            at += last - first;
         }
     }
     pointers.as_ptr().cast()
@@ -250,9 +259,14 @@ mod tests {
         ] {
             all.push(one_tap(rows, channels));
         }
-        for (size, channels, stride) in
-            [([1, 1], [3, 3], 1), ([5, 7], [8, 72], 2), ([9, 20], [37, 33], 1), ([4, 4], [300, 17], 1)]
-        {
+        for (size, channels, stride) in [
+            ([1, 1], [3, 3], 1),
+            ([5, 7], [8, 72], 2),
+            ([9, 20], [37, 33], 1),
+            ([4, 4], [300, 17], 1),
+            ([6, 11], [19, 1], 1),
+            ([3, 8], [90, 65], 1),
+        ] {
             all.extend(["plain", "upsampled"].map(|kind| geometry(kind, size, channels, stride)));
         }
         all
