@@ -88,7 +88,8 @@ impl<'r, E: Copy> Room<'r, E> {
         taken
     }
 
-    /// Writes where the runs of neighbouring output positions begin, position by position; each is readable for its length.
+    /// Writes where the runs of neighbouring output positions begin, into rows `at..` of a table of so many; each run is readable
+    /// for its length.
     #[inline(always)]
     pub fn line<I: Copy>(
         &mut self,
@@ -96,53 +97,53 @@ impl<'r, E: Copy> Room<'r, E> {
         runs: Runs,
         x: &[I],
         (oy, columns): (usize, Range<usize>),
-        table: &mut [MaybeUninit<*const E>],
+        (table, at, rows): (&mut [MaybeUninit<*const E>], usize, usize),
     ) where
         E: Element<I>,
     {
+        // In registers: for the compiler, what is written might change the geometry.
+        let (stride, shift, channels) = (g.stride, g.upsample - 1, g.in_channels);
         for run in 0..runs.count {
             let (ky, kx) = (run * runs.taps / g.kernel_width, run * runs.taps % g.kernel_width);
-            let mut places = table.iter_mut().skip(run).step_by(runs.count);
+            let places = &mut table[run * rows + at..][..columns.len()];
             let Some(row) = g.input_row(oy, ky).map(|iy| iy * g.in_width) else {
-                places.for_each(|place| {
-                    place.write(self.padding);
-                });
+                places.fill(MaybeUninit::new(self.padding));
                 continue;
             };
             // Columns whose run lies inside the map: `padding <= ox * stride + kx < end`.
             let end = ((g.in_width + 1 - runs.taps.min(g.in_width + 1)) * g.upsample + g.padding).saturating_sub(kx);
-            let first = g.padding.saturating_sub(kx).div_ceil(g.stride).clamp(columns.start, columns.end);
-            let last = end.div_ceil(g.stride).clamp(first, columns.end);
-            for (ox, place) in (columns.start..first).zip(&mut places) {
+            let first = g.padding.saturating_sub(kx).div_ceil(stride).clamp(columns.start, columns.end);
+            let last = end.div_ceil(stride).clamp(first, columns.end);
+            let (before, places) = places.split_at_mut(first - columns.start);
+            let (inside, after) = places.split_at_mut(last - first);
+            for (ox, place) in (columns.start..first).zip(before).chain((last..columns.end).zip(after)) {
                 place.write(self.outside(g, runs, x, row, ox));
             }
-            // In registers: for the compiler, what is written might change the geometry.
-            let (stride, shift, channels) = (g.stride, g.upsample - 1, g.in_channels);
             let line = x.as_ptr().wrapping_add(row * channels);
+            let from = |i: usize| (((first + i) * stride + kx - g.padding) >> shift) * channels;
             // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
             let readable = if E::IN_PLACE { (x.len() + 1).saturating_sub(row * channels + runs.len) } else { 0 };
-            let mut column = first * stride + kx - g.padding.min(first * stride + kx);
-            for place in places.by_ref().take(last - first) {
-                let from = (column >> shift) * channels;
+            if !inside.is_empty() && from(inside.len() - 1) < readable {
+                for (i, place) in inside.iter_mut().enumerate() {
+                    place.write(line.wrapping_add(from(i)).cast());
+                }
+                continue;
+            }
+            for (i, place) in inside.iter_mut().enumerate() {
+                let from = from(i);
                 place.write(if from < readable {
                     line.wrapping_add(from).cast()
                 } else {
                     self.copied(&x[row * channels + from..][..runs.taps * channels], runs.len)
                 });
-                column += stride;
-            }
-            for (ox, place) in (last..columns.end).zip(&mut places) {
-                place.write(self.outside(g, runs, x, row, ox));
             }
         }
     }
 
     /// A row of padding.
     pub fn padding_row(&self, runs: Runs, table: &mut [MaybeUninit<*const E>]) -> Rows<E> {
-        table[..runs.count].iter_mut().for_each(|place| {
-            place.write(self.padding);
-        });
-        Rows { table: table.as_ptr().cast(), runs: runs.count, len: runs.len }
+        table[..runs.count].fill(MaybeUninit::new(self.padding));
+        Rows { table: table.as_ptr().cast(), rows: 1, runs: runs.count, len: runs.len }
     }
 
     /// A run that does not lie inside the map: padding, or a kernel's row over the border.

@@ -204,13 +204,12 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
         unsafe { start(method, layer, zeros, outputs.clone(), starts) };
         for positions in chunks(part.positions.clone(), most_rows) {
             let mut copies = Room::new(g, runs, padding, room);
-            let mut places = &mut table[..positions.len() * runs.count];
+            let (count, mut at) = (positions.len(), 0);
             for (oy, columns) in lines(positions.clone(), g.out_width) {
-                let (of_line, rest) = places.split_at_mut(columns.len() * runs.count);
-                copies.line(g, runs, layer.x, (oy, columns), of_line);
-                places = rest;
+                copies.line(g, runs, layer.x, (oy, columns.clone()), (&mut table, at, count));
+                at += columns.len();
             }
-            let rows = Rows { table: table.as_ptr().cast(), runs: runs.count, len: runs.len };
+            let rows = Rows { table: table.as_ptr().cast(), rows: count, runs: runs.count, len: runs.len };
             for group in chunks(chunk.clone(), GROUP / PANEL) {
                 let first = group.start * PANEL;
                 let width = g.out_channels.min(group.end * PANEL) - first;

@@ -8,8 +8,10 @@ pub const ROWS: usize = 6;
 /// Rows of inputs, each in several runs.
 #[derive(Clone, Copy)]
 pub struct Rows<E> {
-    /// Where the runs begin, row by row.
+    /// Where the runs begin: the first runs of all rows, then the second.
     pub table: *const *const E,
+    /// Rows of the table.
+    pub rows: usize,
     /// Runs of a row.
     pub runs: usize,
     /// Terms of a run, a multiple of [`QUAD`].
@@ -24,7 +26,7 @@ impl<E> Rows<E> {
     #[inline(always)]
     unsafe fn run<const R: usize>(&self, row: usize, run: usize) -> [*const E; R] {
         // SAFETY: promised by the caller.
-        core::array::from_fn(|r| unsafe { *self.table.add((row + r) * self.runs + run) })
+        core::array::from_fn(|r| unsafe { *self.table.add(run * self.rows + row + r) })
     }
 }
 
