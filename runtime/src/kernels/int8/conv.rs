@@ -278,6 +278,26 @@ mod tests {
         }
     }
 
+    /// A random convolution of 3 x 3 over an upsampled map, wide or narrow.
+    fn upsampled(random: &mut Random) -> Geometry {
+        let [in_height, in_width] = [random.size(1, 5), random.size(1, 60)];
+        Geometry {
+            in_height,
+            in_width,
+            in_channels: random.size(1, 9),
+            out_height: 2 * in_height,
+            out_width: 2 * in_width,
+            out_channels: random.size(1, 40),
+            kernel_height: 3,
+            kernel_width: 3,
+            stride: 1,
+            padding: 1,
+            upsample: 2,
+            depthwise: false,
+            transposed: false,
+        }
+    }
+
     /// Sums by their definition: every input is scattered to the outputs that it reaches.
     fn scattered(g: &Geometry, x: &[i64], weight: &[i8]) -> Vec<i64> {
         let mut sums = vec![0; g.out_height * g.out_width * g.out_channels];
@@ -329,7 +349,10 @@ mod tests {
     fn check<I: Input, O: Stored + PartialEq + core::fmt::Debug>(seed: u64, in_bits: u8, out_bits: u8) {
         let mut random = Random(seed);
         for round in 0..400 {
-            let g = geometry(&mut random, round % 2 == 1, round / 2 % 2 == 1);
+            let g = match round % 8 {
+                0 => upsampled(&mut random),
+                _ => geometry(&mut random, round % 2 == 1, round / 2 % 2 == 1),
+            };
             let taps = g.kernel_height * g.kernel_width * g.filter_depth();
             let limit = 1 << (in_bits - 1);
             let zero = random.zero(in_bits);

@@ -140,10 +140,10 @@ impl<'r, E: Copy> Room<'r, E> {
         }
     }
 
-    /// A row of padding.
-    pub fn padding_row(&self, runs: Runs, table: &mut [MaybeUninit<*const E>]) -> Rows<E> {
-        table[..runs.count].fill(MaybeUninit::new(self.padding));
-        Rows { table: table.as_ptr().cast(), rows: 1, runs: runs.count, len: runs.len }
+    /// Rows of padding.
+    pub fn padding_rows(&self, rows: usize, runs: usize, len: usize, table: &mut [MaybeUninit<*const E>]) -> Rows<E> {
+        table[..rows * runs].fill(MaybeUninit::new(self.padding));
+        Rows { table: table.as_ptr().cast(), rows, runs, len }
     }
 
     /// A run that does not lie inside the map: padding, or a kernel's row over the border.

@@ -7,6 +7,7 @@
 mod finish;
 mod gather;
 mod tile;
+mod upsampled;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -20,6 +21,7 @@ use crate::panels::{PANEL, QUAD};
 use crate::workers::Workers;
 use gather::{Element, Room, Runs};
 use tile::{Product, Rows};
+use upsampled::Add;
 
 /// Outputs whose sums are computed together: four panels.
 const GROUP: usize = 64;
@@ -98,8 +100,8 @@ pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
         Isa::Portable => {}
         #[cfg(target_arch = "x86_64")]
         isa => match x86::bytes(isa) {
-            Some(method) => run(&method, O::finish(isa), workers, layer, out),
-            None => run(&x86::words(isa), O::finish(isa), workers, layer, out),
+            Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
+            None => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
         },
     }
 }
@@ -109,7 +111,7 @@ pub fn words<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
     match kernels.0 {
         Isa::Portable => {}
         #[cfg(target_arch = "x86_64")]
-        isa => run(&x86::words(isa), O::finish(isa), workers, layer, out),
+        isa => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
     }
 }
 
@@ -145,8 +147,7 @@ impl Stored for i16 {
 
 /// Shares a layer among the workers: by positions, or where there are few by outputs.
 fn run<I: Int + Sync, E: Element<I>, O: Send>(
-    method: &Method<E>,
-    finish: Finish<O>,
+    (method, finish, add): (&Method<E>, Finish<O>, Add),
     workers: &dyn Workers,
     layer: &Layer<I>,
     out: &mut [O],
@@ -165,6 +166,13 @@ fn run<I: Int + Sync, E: Element<I>, O: Send>(
     };
     assert!(out.len() >= positions * g.out_channels);
     let place = &Shared(out.as_mut_ptr());
+    if upsampled::is_one(g) {
+        let parts = parts.min(g.in_height);
+        let lines = |i: usize| g.in_height * i / parts..g.in_height * (i + 1) / parts;
+        // SAFETY: as below; parts have lines of their own.
+        workers.run(parts, &|i| unsafe { upsampled::compute((method, finish, add), layer, lines(i), place.0) });
+        return;
+    }
     // SAFETY: the processor has the instructions, since the method was chosen by `Kernels`. The result is long enough. Parts
     // share no output: either their positions or their panels are apart.
     workers.run(parts, &|i| unsafe { compute(method, finish, layer, part(i), place.0) });
@@ -199,7 +207,7 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
         let outputs = chunk.start * PANEL..g.out_channels.min(chunk.end * PANEL);
         let starts = &mut starts[..outputs.len()];
         let none = E::prepared(I::saturate(0));
-        let zeros = Room::new(g, runs, [none; 2], room).padding_row(runs, &mut table);
+        let zeros = Room::new(g, runs, [none; 2], room).padding_rows(1, runs.count, runs.len, &mut table);
         // SAFETY: the processor has the instructions; the table has a row of zeros.
         unsafe { start(method, layer, zeros, outputs.clone(), starts) };
         for positions in chunks(part.positions.clone(), most_rows) {

@@ -61,6 +61,16 @@ pub unsafe trait Dot {
     unsafe fn some_weights(at: *const i8, outputs: usize) -> Self::Weights;
     unsafe fn dot(sums: Self::Sums, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sums;
     unsafe fn store(sums: Self::Sums, at: *mut i32);
+    /// Stores the sums of the first `outputs` alone.
+    #[inline(always)]
+    unsafe fn store_some(sums: Self::Sums, at: *mut i32, outputs: usize) {
+        let mut stored = [0; PANEL];
+        // SAFETY: a register has at most a panel of sums; the caller has room for `outputs`.
+        unsafe {
+            Self::store(sums, stored.as_mut_ptr());
+            core::ptr::copy_nonoverlapping(stored.as_ptr(), at, outputs);
+        }
+    }
 }
 
 /// A [`Product`] by tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
@@ -242,12 +252,11 @@ impl<E: Copy> Block<E> {
                 }
             }
             for (r, sums) in sums.iter().enumerate() {
-                let mut stored = [0; 2 * PANEL];
-                for (v, &sums) in sums.iter().enumerate() {
-                    D::store(sums, stored.as_mut_ptr().add(v * D::OUTPUTS));
-                }
                 let place = self.sums.add((row + r) * self.stride);
-                core::ptr::copy_nonoverlapping(stored.as_ptr(), place, (V - 1) * D::OUTPUTS + outputs);
+                for (v, &sums) in sums.iter().enumerate().take(V - 1) {
+                    D::store(sums, place.add(v * D::OUTPUTS));
+                }
+                D::store_some(sums[V - 1], place.add((V - 1) * D::OUTPUTS), outputs);
             }
         }
     }

@@ -8,6 +8,7 @@ use core::arch::x86_64::*;
 use core::ops::Range;
 
 use super::tile::{Dot, Product, Rows, product};
+use super::upsampled::add_portable;
 use super::{Group, Method};
 use crate::kernels::int8::Residual;
 use crate::kernels::isa::Isa;
@@ -114,6 +115,10 @@ unsafe impl Dot for Bytes512 {
     unsafe fn store(sums: __m512i, at: *mut i32) {
         unsafe { _mm512_storeu_si512(at.cast(), sums) }
     }
+    #[inline(always)]
+    unsafe fn store_some(sums: __m512i, at: *mut i32, outputs: usize) {
+        unsafe { _mm512_mask_storeu_epi32(at, ((1u32 << outputs) - 1) as u16, sums) }
+    }
 }
 
 /// 8 outputs, two dwords each: the first and the second pair of terms.
@@ -160,6 +165,13 @@ unsafe impl<const VNNI: bool> Dot for Words512<VNNI> {
             _mm256_storeu_si256(at.cast(), _mm512_cvtepi64_epi32(both));
         }
     }
+    #[inline(always)]
+    unsafe fn store_some(sums: __m512i, at: *mut i32, outputs: usize) {
+        unsafe {
+            let both = _mm512_add_epi32(sums, _mm512_srli_epi64::<32>(sums));
+            _mm256_mask_storeu_epi32(at, ((1u32 << outputs) - 1) as u8, _mm512_cvtepi64_epi32(both));
+        }
+    }
 }
 
 /// 8 outputs, one dword each.
@@ -196,6 +208,10 @@ unsafe impl Dot for Bytes256 {
     #[inline(always)]
     unsafe fn store(sums: __m256i, at: *mut i32) {
         unsafe { _mm256_storeu_si256(at.cast(), sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_some(sums: __m256i, at: *mut i32, outputs: usize) {
+        unsafe { _mm256_maskstore_epi32(at, first_of_8(outputs), sums) }
     }
 }
 
@@ -255,6 +271,24 @@ unsafe impl<const VNNI: bool> Dot for Words256<VNNI> {
             _mm_storeu_si128(at.cast(), _mm256_castsi256_si128(even));
         }
     }
+}
+
+/// Sums of three numbers each, see [`add_portable`].
+///
+/// # Safety
+/// Needs AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+pub unsafe fn add_512(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
+    add_portable(sums, a, b, c);
+}
+
+/// Sums of three numbers each, see [`add_portable`].
+///
+/// # Safety
+/// Needs AVX2.
+#[target_feature(enable = "avx2")]
+pub unsafe fn add_256(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
+    add_portable(sums, a, b, c);
 }
 
 /// Fixed-point factors of eight outputs, in 64 bits each.
