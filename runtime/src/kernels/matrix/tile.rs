@@ -24,7 +24,7 @@ impl<E> Rows<E> {
     /// # Safety
     /// The rows exist.
     #[inline(always)]
-    unsafe fn run<const R: usize>(&self, row: usize, run: usize) -> [*const E; R] {
+    pub unsafe fn run<const R: usize>(&self, row: usize, run: usize) -> [*const E; R] {
         // SAFETY: promised by the caller.
         core::array::from_fn(|r| unsafe { *self.table.add(run * self.rows + row + r) })
     }

@@ -42,7 +42,13 @@ macro_rules! products {
             rows: Rows<<$dot as Dot>::Input>, count: usize, weight: &[i8], terms: usize, sums: *mut i32,
         ) {
             // SAFETY: the caller's promises, and the features of this function.
-            unsafe { product::<$dot, $wide>(rows, count, weight, terms, sums) }
+            unsafe {
+                // The weights of a single output lie side by side, like its inputs: vectors of them, if runs are long.
+                match <$dot>::SINGLE {
+                    Some(single) if weight.len() == terms && rows.len >= 64 => single(rows, count, weight, sums),
+                    _ => product::<$dot, $wide>(rows, count, weight, terms, sums),
+                }
+            }
         }
     )*};
 }
@@ -54,6 +60,67 @@ products! {
     bytes_avx_vnni: Bytes256, 2, "avx2,avxvnni";
     words_avx_vnni: Words256<true>, 2, "avx2,avxvnni";
     words_avx2: Words256<false>, 2, "avx2";
+}
+
+/// The sums of a single output.
+type Single<E> = unsafe fn(rows: Rows<E>, count: usize, weight: &[i8], sums: *mut i32);
+
+impl Bytes512 {
+    const SINGLE: Option<Single<i8>> = Some(single_bytes);
+}
+
+impl<const VNNI: bool> Words512<VNNI> {
+    const SINGLE: Option<Single<i16>> = if VNNI { Some(single_words) } else { None };
+}
+
+impl Bytes256 {
+    const SINGLE: Option<Single<i8>> = None;
+}
+
+impl<const VNNI: bool> Words256<VNNI> {
+    const SINGLE: Option<Single<i16>> = None;
+}
+
+/// 64 terms at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn single_bytes(rows: Rows<i8>, count: usize, weight: &[i8], sums: *mut i32) {
+    for row in 0..count {
+        let mut sum = _mm512_setzero_si512();
+        for (run, weight) in weight.chunks_exact(rows.len).enumerate() {
+            for (i, weight) in (0..).step_by(64).zip(weight.chunks(64)) {
+                let mask = u64::MAX >> (64 - weight.len());
+                // SAFETY: the row exists; masks keep to the run, in the inputs and in the weights.
+                unsafe {
+                    let [at] = rows.run::<1>(row, run);
+                    let inputs = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, at.add(i)), excess_512());
+                    sum = _mm512_dpbusd_epi32(sum, inputs, _mm512_maskz_loadu_epi8(mask, weight.as_ptr()));
+                }
+            }
+        }
+        // SAFETY: there is room for a sum of each row.
+        unsafe { *sums.add(row) = _mm512_reduce_add_epi32(sum) };
+    }
+}
+
+/// 32 terms at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn single_words(rows: Rows<i16>, count: usize, weight: &[i8], sums: *mut i32) {
+    for row in 0..count {
+        let mut sum = _mm512_setzero_si512();
+        for (run, weight) in weight.chunks_exact(rows.len).enumerate() {
+            for (i, weight) in (0..).step_by(32).zip(weight.chunks(32)) {
+                let mask = u32::MAX >> (32 - weight.len());
+                // SAFETY: the row exists; masks keep to the run, in the inputs and in the weights.
+                unsafe {
+                    let [at] = rows.run::<1>(row, run);
+                    let weights = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, weight.as_ptr()));
+                    sum = _mm512_dpwssd_epi32(sum, _mm512_maskz_loadu_epi16(mask, at.add(i)), weights);
+                }
+            }
+        }
+        // SAFETY: there is room for a sum of each row.
+        unsafe { *sums.add(row) = _mm512_reduce_add_epi32(sum) };
+    }
 }
 
 /// 128 more in each of four bytes.
