@@ -106,7 +106,8 @@ pub unsafe fn product<D: Dot, const WIDE: usize>(
         };
         // SAFETY: as promised to this function; tiles reach over outputs that exist.
         unsafe {
-            if fits(WIDE) {
+            // A single row is as fast as its weights come from memory: one stream of them comes fastest.
+            if fits(WIDE) && (count > 1 || WIDE <= 2) {
                 block.tiles::<D, ROWS, WIDE>();
                 output += wide;
             } else if WIDE > 2 && fits(2) {
