@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use aligned_vec::AVec;
-use driftlet_runtime::{GivenNoise, Guidance, Model, Network, Sampler, Start, Step, View};
+use driftlet_runtime::format::Precision;
+use driftlet_runtime::{GivenNoise, Guidance, Kernels, Model, Network, Sampler, Start, Step, View};
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub enum Fate {
 /// Parses a file, and runs it if that takes no more than so many bytes of arena and steps of work.
 ///
 /// # Panics
-/// If the runtime does; if a result depends on what lay in the arena before, or does not fit the bits that its record says.
+/// If the runtime does; if a result depends on what lay in the arena before or, in integers, on the kernels, or does not fit
+/// the bits that its record says.
 pub fn parse_and_run(data: &[u8], arena: usize, work: u64) -> Fate {
     let file = AVec::<u8>::from_slice(64, data);
     let Ok(model) = Model::parse(&file) else { return Fate::Refused };
@@ -29,14 +31,18 @@ pub fn parse_and_run(data: &[u8], arena: usize, work: u64) -> Fate {
     if model.arena_len() > arena || model.work() > work {
         return Fate::TooMuch;
     }
-    // Once in an arena of zeros for every kind of start, and once more in one of ones.
+    // Once in an arena of zeros for every kind of start, and once more in one of ones: integers by all kernels.
+    let integer = model.precision() == Precision::Int8;
+    let first = if integer { Kernels::PORTABLE } else { Kernels::best() };
     let mut memory = AVec::<u8>::new(64);
     memory.resize(model.arena_len(), 0);
-    let (pictures, seen) = (generate(&model, &mut memory, &STARTS), look(&model, &mut memory));
-    memory.fill(0xff);
-    let (again, seen_again) = (generate(&model, &mut memory, &STARTS[..1]), look(&model, &mut memory));
-    let same = pictures.starts_with(&again) && seen == seen_again;
-    assert!(same, "what lay in the arena before shows in a result");
+    let (pictures, seen) = (generate(&model, &mut memory, &STARTS, first), look(&model, &mut memory));
+    for kernels in Kernels::available().filter(|&kernels| integer || kernels == first) {
+        memory.fill(0xff);
+        let (again, seen_again) = (generate(&model, &mut memory, &STARTS[..1], kernels), look(&model, &mut memory));
+        let same = pictures.starts_with(&again) && seen == seen_again;
+        assert!(same, "{kernels:?}, or what lay in the arena before, shows in a result");
+    }
     Fate::Ran
 }
 
@@ -52,9 +58,10 @@ const STARTS: [(Start, u16); 4] = [
 type Picture = (Vec<u8>, Vec<u32>);
 
 /// Pictures from some starts.
-fn generate(model: &Model, arena: &mut [u8], starts: &[(Start, u16)]) -> Vec<Picture> {
+fn generate(model: &Model, arena: &mut [u8], starts: &[(Start, u16)], kernels: Kernels) -> Vec<Picture> {
     let Some(class) = model.class(model.classes().saturating_sub(1)) else { panic!("a model without a class") };
     let Ok(mut sampler) = Sampler::new(model, arena) else { return Vec::new() };
+    sampler.set_kernels(kernels);
     let picture = |&(start, guidance): &(Start, u16)| {
         let mut steps = 0;
         let done = sampler.generate_observed(start, class, Guidance::from_q8(guidance), &mut |step| {
