@@ -5,7 +5,8 @@ mod files;
 use aligned_vec::AVec;
 use driftlet_damage::header;
 use driftlet_runtime::Model;
-use driftlet_runtime::format::{NONE, OpKind, OpRecord, TensorRecord};
+use driftlet_runtime::format::{ConvMode, NONE, OpKind, OpRecord, TensorRecord};
+use driftlet_runtime::panels::{Panels, QUAD};
 use files::files;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -59,5 +60,37 @@ fn layers_hold_what_32_and_64_bits_hold() -> Outcome {
         }
     }
     assert!(layer_count > 20, "only {layer_count} layers");
+    Ok(())
+}
+
+/// Found by fuzzing: kernels multiply such a weight with what lies beside the inputs, each with something else.
+#[test]
+fn only_zeros_fill_up_groups() -> Outcome {
+    let mut filled = 0;
+    for (name, original) in files()?.into_iter().filter(|(name, _)| name.contains("-int8")) {
+        let whole = AVec::<u8>::from_slice(64, &original);
+        let model = Model::parse(&whole)?;
+        let infos = (0..model.op_count()).map(|index| model.op_info(index));
+        let infos = infos.filter(|op| matches!(op.kind, OpKind::Linear | OpKind::Conv2d));
+        for (op, info) in layers(&original).into_iter().zip(infos) {
+            let Some(input) = info.inputs[0] else { return Err("a layer without an input".into()) };
+            let channels = input.shape[2] as usize;
+            if channels.is_multiple_of(QUAD) || op.mode == ConvMode::Depthwise as u8 {
+                continue;
+            }
+            filled += 1;
+            let at = header(&original).map_or(0, |header| header.tensors.offset as usize)
+                + op.weight as usize * TensorRecord::LEN;
+            let record = original[at..].first_chunk().and_then(TensorRecord::from_bytes).ok_or("no record")?;
+            let [outputs, height, width, stored] = record.dims.map(|d| d as usize);
+            let panels = Panels { outputs, terms: height * width * stored, group: QUAD };
+            for (output, tap) in [(0, 0), (outputs - 1, height * width - 1)] {
+                let mut file = AVec::<u8>::from_slice(64, &original);
+                file[record.offset as usize + panels.at(output, tap * stored + channels)] = 1;
+                assert!(Model::parse(&file).is_err(), "{name}");
+            }
+        }
+    }
+    assert!(filled > 4, "only {filled} layers");
     Ok(())
 }

@@ -90,7 +90,8 @@ impl Pool {
     }
 }
 
-impl Workers for Pool {
+// SAFETY: threads take the next number from a counter, and the call waits until all are outside of the job.
+unsafe impl Workers for Pool {
     fn count(&self) -> usize {
         self.threads.len() + 1
     }

@@ -1,14 +1,20 @@
 //! Who computes: the calling thread alone, or several that share an operator's work.
+#![allow(unsafe_code)]
 
 /// Threads, or cores, that share the work of one operator. An application that has a pool of its own lends it by a few lines,
 /// so that no second pool fights it for the cores; with the feature `std`, [`Pool`](crate::Pool) is one that is ready.
 ///
 /// Results do not depend on the number of workers.
 ///
+/// # Safety
+/// Parts write to one result, each to its own numbers: [`Workers::run`] has to call `work` at most once for each part, for no
+/// number that is no part, and has to return when no call runs any more.
+///
 /// ```
 /// struct Rayon;
 ///
-/// impl driftlet_runtime::Workers for Rayon {
+/// // SAFETY: parallel iterators visit every number of a range once, and return afterwards.
+/// unsafe impl driftlet_runtime::Workers for Rayon {
 ///     fn count(&self) -> usize {
 ///         4 // rayon::current_num_threads()
 ///     }
@@ -17,7 +23,7 @@
 ///     }
 /// }
 /// ```
-pub trait Workers: Sync {
+pub unsafe trait Workers: Sync {
     /// How many parts an operator should be divided into at most.
     fn count(&self) -> usize;
 
@@ -29,7 +35,8 @@ pub trait Workers: Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
-impl Workers for Alone {
+// SAFETY: each part once, one after the other.
+unsafe impl Workers for Alone {
     fn count(&self) -> usize {
         1
     }

@@ -154,7 +154,7 @@ fn run<I: Int + Sync, E: Element<I>, O: Send>(
 ) {
     let g = layer.g;
     let (positions, panels) = (g.out_height * g.out_width, g.out_channels.div_ceil(PANEL));
-    let work = positions * g.out_channels * g.panels(QUAD).terms;
+    let work = positions.saturating_mul(g.out_channels).saturating_mul(g.panels(QUAD).terms);
     let parts = workers.count().min(work / WORTH).max(1);
     let by_positions = positions >= parts * tile::ROWS || positions >= panels;
     let part = |i: usize| {
@@ -174,7 +174,7 @@ fn run<I: Int + Sync, E: Element<I>, O: Send>(
         return;
     }
     // SAFETY: the processor has the instructions, since the method was chosen by `Kernels`. The result is long enough. Parts
-    // share no output: either their positions or their panels are apart.
+    // share no output: either their positions or their panels are apart, and workers ask for each once.
     workers.run(parts, &|i| unsafe { compute(method, finish, layer, part(i), place.0) });
 }
 

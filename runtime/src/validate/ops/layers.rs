@@ -2,7 +2,7 @@
 
 use super::{Context, Field, Proof, ensure, is_shift, positions};
 use crate::format::{ConvMode, DType, Function, NONE, Precision, ValueRecord};
-use crate::panels::QUAD;
+use crate::panels::{PANEL, QUAD};
 
 /// Largest sum of products, and what no bias reaches: together they stay below `2^31`.
 const MAX_SUM: u64 = 1 << 30;
@@ -21,7 +21,8 @@ pub fn linear(c: &Context) -> Proof {
     };
     let fits = c.output.elements() as u64 == positions(&input) * u64::from(outputs);
     ensure(fits, "output shape does not fit the weight")?;
-    accumulation(c, &input, residual, outputs, input.shape[2].into())
+    accumulation(c, &input, residual, outputs, input.shape[2].into())?;
+    zeros_fill_up(c, input.shape[2], outputs)
 }
 
 pub fn conv(c: &Context) -> Proof {
@@ -58,13 +59,33 @@ pub fn conv(c: &Context) -> Proof {
         };
         ensure(u64::from(c.output.shape[axis]) == expected, "output size does not fit")?;
     }
-    accumulation(c, &input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * depth)
+    accumulation(c, &input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * depth)?;
+    if mode == ConvMode::Depthwise { Ok(()) } else { zeros_fill_up(c, in_channels, outs) }
 }
 
 /// Input channels of a stored filter: those of int8 models are filled up to whole groups.
 fn stored_inputs(c: &Context, channels: u32) -> u32 {
     // A value has fewer than 2^31 channels.
     if c.integer() { channels.next_multiple_of(QUAD as u32) } else { channels }
+}
+
+/// Weights that fill groups up are zero: kernels multiply them with whatever lies beside the inputs.
+fn zeros_fill_up(c: &Context, channels: u32, outputs: u32) -> Proof {
+    let (channels, outputs) = (channels as usize, outputs as usize);
+    let used = channels % QUAD;
+    if !c.integer() || used == 0 {
+        return Ok(());
+    }
+    let weights: &[i8] = c.model.tensor_data(c.op.weight);
+    let (terms, tap) = (weights.len() / outputs, channels.next_multiple_of(QUAD));
+    for panel in weights.chunks(terms.saturating_mul(PANEL)) {
+        let width = panel.len() / terms;
+        // Of every tap the last group.
+        let last = panel.chunks_exact(tap * width).flat_map(|tap| &tap[tap.len() - QUAD * width..]);
+        let zero = last.enumerate().all(|(i, &weight)| i % QUAD < used || weight == 0);
+        ensure(zero, "a weight that fills a group up is not zero")?;
+    }
+    Ok(())
 }
 
 /// What linear layers and convolutions share: types, bias, residual, fixed-point scales and the accumulator's width.
