@@ -5,6 +5,7 @@
 
 use super::attention::{Attention, attention_loops};
 use super::conv::{Residual, Weights, conv_loops};
+use super::norm::{Norm, norm_loops};
 use super::weight::Weight;
 use crate::kernels::Geometry;
 use crate::kernels::isa::has;
@@ -68,5 +69,14 @@ impl Wide {
         }
         // SAFETY: the processor has AVX2, whatever else.
         unsafe { wide(p, q, k, v, scratch, out) }
+    }
+
+    pub fn norm(self, x: Option<&[f32]>, p: &Norm, out: &mut [f32]) {
+        #[target_feature(enable = "avx2")]
+        fn wide(x: Option<&[f32]>, p: &Norm, out: &mut [f32]) {
+            norm_loops(x, p, out);
+        }
+        // SAFETY: the processor has AVX2, whatever else.
+        unsafe { wide(x, p, out) }
     }
 }
