@@ -4,9 +4,9 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{Function, NONE, OpKind, Precision, ResizeMode};
+use crate::kernels::float;
 use crate::kernels::float::lanes::{self, matrix};
 use crate::kernels::moves;
-use crate::kernels::{Kernels, float};
 use crate::pixels;
 use crate::workers::Alone;
 
@@ -32,7 +32,7 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
     let [x, y, z] = read.map(Option::unwrap_or_default);
     let width = channels(output);
     let Engine { kernels, workers } = engine;
-    let portable = kernels == Kernels::PORTABLE;
+    let portable = !lanes::has_lanes(kernels);
     if op.kind == OpKind::Pixels {
         let f = if op.function == Function::Tanh { Function::Tanh } else { Function::Identity };
         let mut unit = [0.0; 64];

@@ -24,6 +24,12 @@ pub(crate) enum Isa {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Neon,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    NeonDot,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
 }
 
 /// From the slowest to the fastest.
@@ -37,6 +43,12 @@ const ALL: &[Isa] = &[
     Isa::Avx512,
     #[cfg(target_arch = "x86_64")]
     Isa::Avx512Vnni,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Isa::Neon,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Isa::NeonDot,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Isa::Simd128,
 ];
 
 impl Kernels {
@@ -71,16 +83,24 @@ impl Kernels {
             Isa::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => "avx512-vnni",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon => "neon",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::NeonDot => "neon-dot",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128 => "simd128",
         }
     }
 }
 
 /// Whether the processor has all of some features: it is asked, or without `std` the compiler.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 macro_rules! has {
     ($($feature:tt),*) => {{
-        #[cfg(feature = "std")]
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
         let there = true $(&& std::arch::is_x86_feature_detected!($feature))*;
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        let there = true $(&& std::arch::is_aarch64_feature_detected!($feature))*;
         #[cfg(not(feature = "std"))]
         let there = cfg!(all($(target_feature = $feature),*));
         there
@@ -103,6 +123,12 @@ impl Isa {
             Self::Avx512Vnni => {
                 has!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
             }
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::Neon => true,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::NeonDot => has!("dotprod"),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Self::Simd128 => true,
         }
     }
 }

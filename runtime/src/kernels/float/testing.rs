@@ -19,9 +19,9 @@ unsafe impl Workers for Several {
     }
 }
 
-/// All kernels of this processor but the portable ones.
+/// The kernels of this processor that have registers of floats.
 pub fn fast_kernels() -> impl Iterator<Item = Kernels> {
-    Kernels::available().filter(|&kernels| kernels != Kernels::PORTABLE)
+    Kernels::available().filter(|&kernels| super::lanes::has_lanes(kernels))
 }
 
 /// The bits of numbers.

@@ -29,6 +29,7 @@ mod x86;
 use super::fixed::round_shift;
 use super::{Int, Ints, Normalizer, Operand, Output, Scale};
 use crate::kernels::Kernels;
+#[cfg(target_arch = "x86_64")]
 use crate::kernels::isa::Isa;
 use crate::workers::Workers;
 use bytemuck::cast_slice_mut;
@@ -91,6 +92,7 @@ pub fn scratch_len(tokens: usize, head: usize) -> usize {
 
 /// `out = softmax(q k / sqrt(head)) v` for every head, with `q` and `k` normalized and rotated first; `q` may be in place.
 /// The scratch begins at a multiple of 16.
+#[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "the reference works alone"))]
 pub fn attention(
     kernels: Kernels,
     workers: &dyn Workers,
@@ -100,10 +102,10 @@ pub fn attention(
     out: &mut Output,
 ) {
     match kernels.0 {
-        Isa::Portable => {}
         #[cfg(target_arch = "x86_64")]
-        isa if tile::takes(p, operands) => return tile::run(&x86::method(isa), workers, p, operands, scratch, out),
-        #[cfg(target_arch = "x86_64")]
+        isa if isa != Isa::Portable && tile::takes(p, operands) => {
+            return tile::run(&x86::method(isa), workers, p, operands, scratch, out);
+        }
         _ => {}
     }
     portable(p, operands, scratch, out);

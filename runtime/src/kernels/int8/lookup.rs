@@ -8,6 +8,7 @@ use super::operand::BLOCK;
 use super::share::shared;
 use super::{Operand, Output};
 use crate::kernels::Kernels;
+#[cfg(target_arch = "x86_64")]
 use crate::kernels::isa::Isa;
 use crate::kernels::vectors::{self, Work};
 use crate::workers::Workers;
@@ -46,21 +47,21 @@ impl Table<'_> {
     #[inline(always)]
     fn ends(&self, kernels: Kernels, stored: &[i16], position: impl Fn(i16) -> u16, ends: &mut [i32]) {
         match kernels.0 {
-            Isa::Portable => {
-                for (ends, &x) in ends.iter_mut().zip(stored) {
-                    let segment = usize::from(position(x) >> 8);
-                    let (low, high) = (self.entries[segment], self.entries[segment + 1]);
-                    *ends = i32::from(low as u16) | i32::from(high) << 16;
-                }
-            }
             #[cfg(target_arch = "x86_64")]
-            isa => {
+            isa if isa != Isa::Portable => {
                 let mut segments = [0; BLOCK];
                 let segments = &mut segments[..stored.len()];
                 for (segment, &x) in segments.iter_mut().zip(stored) {
                     *segment = (position(x) >> 8) as u8;
                 }
                 x86::ends(isa, self.entries, segments, ends);
+            }
+            _ => {
+                for (ends, &x) in ends.iter_mut().zip(stored) {
+                    let segment = usize::from(position(x) >> 8);
+                    let (low, high) = (self.entries[segment], self.entries[segment + 1]);
+                    *ends = i32::from(low as u16) | i32::from(high) << 16;
+                }
             }
         }
     }

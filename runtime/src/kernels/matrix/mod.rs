@@ -3,11 +3,24 @@
 //!
 //! Sums are exact (they wrap, and the parse admits only layers whose sums fit), so every order gives the same bytes.
 #![allow(unsafe_code)]
+// On targets that only the portable kernels are for, nothing is called.
+#![cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    allow(dead_code, unused_variables)
+)]
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod aarch64;
 mod finish;
 mod gather;
 mod tile;
 mod upsampled;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -103,6 +116,13 @@ pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
             Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
             None => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
         },
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        isa => match aarch64::bytes(isa) {
+            Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
+            None => run((&aarch64::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
+        },
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        isa => run((&wasm::WORDS, O::finish(isa), upsampled::add(isa)), workers, layer, out),
     }
 }
 
@@ -112,6 +132,10 @@ pub fn words<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
         Isa::Portable => {}
         #[cfg(target_arch = "x86_64")]
         isa => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        isa => run((&aarch64::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        isa => run((&wasm::WORDS, O::finish(isa), upsampled::add(isa)), workers, layer, out),
     }
 }
 
@@ -128,6 +152,8 @@ impl Stored for i8 {
             Isa::Avx512 | Isa::Avx512Vnni => x86::finish_bytes,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon | Isa::NeonDot => aarch64::finish,
             _ => finish::write,
         }
     }
@@ -140,6 +166,8 @@ impl Stored for i16 {
             Isa::Avx512 | Isa::Avx512Vnni => x86::finish_words,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon | Isa::NeonDot => aarch64::finish,
             _ => finish::write,
         }
     }

@@ -7,9 +7,9 @@ use core::mem::MaybeUninit;
 
 use super::curve::exp;
 use super::matrix::{Block, Order, Start, Sums};
-use super::{Lanes, Task, run};
+use super::{Lanes, Task, has_lanes, run};
 use crate::kernels::float::attention::{Attention, prepare};
-use crate::kernels::isa::{Isa, Kernels};
+use crate::kernels::isa::Kernels;
 use crate::panels::{PANEL, Panels};
 use crate::workers::Workers;
 
@@ -28,7 +28,7 @@ const SUMS: usize = 16;
 /// Whether there are kernels for it besides the portable ones.
 pub fn takes(kernels: Kernels, p: &Attention) -> bool {
     // Scores and a head of at least one query have to fit.
-    kernels.0 != Isa::Portable && p.tokens + p.head <= ROOM
+    has_lanes(kernels) && p.tokens + p.head <= ROOM
 }
 
 /// Where the numbers of all workers lie.

@@ -60,15 +60,19 @@ pub trait Task {
     unsafe fn run<L: Lanes>(&self);
 }
 
-/// Does a task by the registers of a set of kernels; the portable set has none and does nothing.
+/// Whether a set of kernels has registers that tasks are written for: only those of x86-64 so far.
+pub fn has_lanes(kernels: Kernels) -> bool {
+    cfg!(target_arch = "x86_64") && kernels.0 != Isa::Portable
+}
+
+/// Does a task by the registers of a set of kernels; one without them does nothing.
 ///
 /// # Safety
 /// What the task says about its pointers holds.
 unsafe fn run(kernels: Kernels, task: &impl Task) {
-    match kernels.0 {
-        Isa::Portable => {}
+    #[cfg(target_arch = "x86_64")]
+    if has_lanes(kernels) {
         // SAFETY: promised by the caller; the processor has the instructions, else there were no such `Kernels`.
-        #[cfg(target_arch = "x86_64")]
-        isa => unsafe { x86::run(isa, task) },
+        unsafe { x86::run(kernels.0, task) }
     }
 }

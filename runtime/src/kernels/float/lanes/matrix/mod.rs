@@ -11,10 +11,10 @@ mod tile;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::run as run_task;
+use super::{has_lanes, run as run_task};
 use crate::kernels::Geometry;
 use crate::kernels::float::{Residual, Weights};
-use crate::kernels::isa::{Isa, Kernels};
+use crate::kernels::isa::Kernels;
 use crate::panels::PANEL;
 use crate::workers::Workers;
 use tile::ROWS;
@@ -59,7 +59,7 @@ unsafe impl Sync for Shared {}
 
 /// Whether there are kernels for a layer besides the portable ones.
 pub fn takes(kernels: Kernels, g: &Geometry) -> bool {
-    kernels.0 != Isa::Portable && !g.depthwise && !g.transposed
+    has_lanes(kernels) && !g.depthwise && !g.transposed
 }
 
 /// Computes a layer, shared among the workers: by outputs, so that each reads its own weights, or where there are few by
