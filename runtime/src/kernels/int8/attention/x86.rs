@@ -40,8 +40,8 @@ macro_rules! methods {
 methods! {
     avx512_vnni: Lanes512<true>, 6, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni";
     avx512: Lanes512<false>, 6, "avx512f,avx512bw,avx512vl,avx512dq";
-    avx_vnni: Lanes256<true>, 3, "avx2,avxvnni";
-    avx2: Lanes256<false>, 3, "avx2";
+    avx_vnni: Lanes256<true>, 2, "avx2,avxvnni";
+    avx2: Lanes256<false>, 2, "avx2";
 }
 
 /// Neighbouring powers: one in the lower word, how much smaller the next one is in the upper.
