@@ -115,11 +115,12 @@ fn attention(engine: Engine, step: &Operator, bytes: [Option<&[u8]>; 3], scratch
     let (op, output) = (&step.op, &step.output);
     let fixed: &[i32] = step.optional(op.rescale).unwrap_or_default();
     let scale = |at: usize| int8::Scale { multiplier: fixed[at], shift: fixed[at + 1] as u32 };
+    let (tokens, head) = (positions(output), channels(output) / op.count as usize);
+    let length = int8::Length::new(head as u32);
     let projection = |at: usize, gain: u32| int8::Projection {
         scale: scale(at),
-        norm: step.optional(gain).map(|gain| int8::HeadNorm { gain, epsilon: wide(&fixed[at + 2..]) }),
+        norm: step.optional(gain).map(|gain| int8::HeadNorm { gain, epsilon: wide(&fixed[at + 2..]), length }),
     };
-    let (tokens, head) = (positions(output), channels(output) / op.count as usize);
     let parameters = int8::Attention {
         tokens,
         heads: op.count as usize,

@@ -27,7 +27,7 @@ mod tile;
 mod x86;
 
 use super::fixed::round_shift;
-use super::{Int, Ints, Normalizer, Operand, Output, Scale};
+use super::{Int, Ints, Length, Normalizer, Operand, Output, Scale};
 use crate::kernels::Kernels;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::isa::Isa;
@@ -74,6 +74,8 @@ pub struct HeadNorm<'a> {
     pub gain: &'a [i16],
     /// The real epsilon times `head / scale^2`.
     pub epsilon: u64,
+    /// That of a head.
+    pub length: Length,
 }
 
 /// Rotation of the two halves of a head by angles of the position: `[tokens, head / 2]` each, in `2^-14`.
@@ -161,7 +163,7 @@ fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) 
     match p.norm {
         Some(norm) => {
             // At most 2^12 squares of 2^30.
-            let normalizer = Normalizer::rms(squares(x), x.len() as u32, norm.epsilon);
+            let normalizer = Normalizer::rms(squares(x), norm.length, norm.epsilon);
             for (x, &gain) in x.iter_mut().zip(norm.gain) {
                 // At most sqrt(head) in 2^-14, so below 2^21 * 2^15 * 2^26.
                 let product =
@@ -249,36 +251,40 @@ const POWERS: [u16; 129] = [
 
 /// Keys whose products with one byte of their weights fit 32 bits.
 const KEYS: usize = 256;
-/// Channels computed together.
-const COLUMNS: usize = 8;
+/// Channels computed together: few enough for the registers of a small processor.
+const COLUMNS: usize = 4;
 
 /// Sums of the values of one head, as they are stored, times the weights: below `2^46`.
 fn mix<T: Int>(weights: &[i64], v: &[T], width: usize, sums: &mut [i64]) {
     sums.fill(0);
     for (weights, v) in weights.chunks(KEYS).zip(v.chunks(KEYS * width)) {
-        for (sums, first) in sums.chunks_mut(COLUMNS).zip((0..).step_by(COLUMNS)) {
-            let (mut high, mut low) = ([0i32; COLUMNS], [0i32; COLUMNS]);
-            for (&weight, v) in weights.iter().zip(v[first..].chunks(width)) {
-                // Products of 16-bit numbers, which many processors multiply faster than others.
-                let (above, below) = ((weight >> 8) as i16, (weight & 255) as i16);
-                for (i, x) in columns(v).into_iter().enumerate() {
-                    // 256 products below 2^22 and 2^23.
-                    high[i] += i32::from(above) * x;
-                    low[i] += i32::from(below) * x;
-                }
-            }
-            for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
-                *sum += (i64::from(high) << 8) + i64::from(low);
-            }
+        let (columns, rest) = sums.as_chunks_mut::<COLUMNS>();
+        let first_of_rest = columns.len() * COLUMNS;
+        for (sums, first) in columns.iter_mut().zip((0..).step_by(COLUMNS)) {
+            mix_columns(weights, &v[first..], width, sums);
+        }
+        for (sum, first) in rest.iter_mut().zip(first_of_rest..) {
+            mix_columns(weights, &v[first..], width, core::array::from_mut(sum));
         }
     }
 }
 
-/// The next numbers of a position, or as many as there are; a head that is not so wide drops the rest.
-fn columns<T: Int>(v: &[T]) -> [i32; COLUMNS] {
-    match v.first_chunk() {
-        Some(v) => v.map(Into::into),
-        None => core::array::from_fn(|i| v.get(i).map_or(0, |&v| v.into())),
+/// Adds the values of neighbouring channels times the weights of at most [`KEYS`] keys.
+fn mix_columns<T: Int, const N: usize>(weights: &[i64], v: &[T], width: usize, sums: &mut [i64; N]) {
+    let (mut high, mut low) = ([0i32; N], [0i32; N]);
+    for (&weight, v) in weights.iter().zip(v.chunks(width)) {
+        // Every position has them all.
+        let Some(v) = v.first_chunk::<N>() else { break };
+        // Products of 16-bit numbers, which many processors multiply faster than others.
+        let (above, below) = ((weight >> 8) as i16, (weight & 255) as i16);
+        for (&x, (high, low)) in v.iter().zip(high.iter_mut().zip(&mut low)) {
+            // 256 products below 2^22 and 2^23.
+            *high += i32::from(above) * x.into();
+            *low += i32::from(below) * x.into();
+        }
+    }
+    for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
+        *sum += (i64::from(high) << 8) + i64::from(low);
     }
 }
 

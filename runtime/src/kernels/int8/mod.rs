@@ -32,4 +32,4 @@ pub use norm::{Kind as NormKind, Norm, norm};
 pub use operand::{Ints, IntsMut, Operand, Output};
 pub use pool::global_avg_pool;
 pub use resize::bilinear;
-pub use root::Normalizer;
+pub use root::{Length, Normalizer};

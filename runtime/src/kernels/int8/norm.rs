@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::fixed::round_shift;
 use super::operand::BLOCK;
-use super::root::normalized;
+use super::root::{Length, normalized};
 use super::share::shared;
 use super::{Normalizer, Operand, Output};
 use crate::kernels::Kernels;
@@ -82,6 +82,7 @@ impl Work for Positions<'_, '_> {
     fn run(self) {
         let Self { x, p, out } = self;
         let (channels, store) = (p.gain.len().max(1), out.store());
+        let length = Length::new(channels as u32);
         let mut numbers = [0; BLOCK];
         for start in (0..out.len()).step_by(channels) {
             let (mut sum, mut squares) = (0i64, 0u64);
@@ -94,8 +95,8 @@ impl Work for Positions<'_, '_> {
                 }
             }
             let normalizer = match p.kind {
-                Kind::Rms => Normalizer::rms(squares, channels as u32, p.epsilon),
-                Kind::Layer | Kind::Group(_) => Normalizer::centred(sum, squares, channels as u32, p.epsilon),
+                Kind::Rms => Normalizer::rms(squares, length, p.epsilon),
+                Kind::Layer | Kind::Group(_) => Normalizer::centred(sum, squares, length, p.epsilon),
             };
             for c in (0..channels).step_by(BLOCK) {
                 let numbers = &mut numbers[..BLOCK.min(channels - c)];
@@ -129,7 +130,7 @@ impl Work for Groups<'_, '_> {
         let channels = self.p.gain.len().max(1);
         let groups = if let Kind::Group(groups) = self.p.kind { groups.max(1) } else { 1 };
         let run = (channels / groups).max(1);
-        let n = (self.out.len() / channels * run) as u32;
+        let n = Length::new((self.out.len() / channels * run) as u32);
         let normalizer = |sum, squares| Normalizer::centred(sum, squares, n, self.p.epsilon);
         // Blocks of whole groups, or several blocks for one.
         let width = if run <= BLOCK { BLOCK / run * run } else { run };

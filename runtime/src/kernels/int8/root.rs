@@ -17,15 +17,30 @@ pub struct Normalizer {
     pub(super) shift: u32,
 }
 
+/// How many numbers a group has, with the root that all groups of this length share.
+#[derive(Clone, Copy, Debug)]
+pub struct Length {
+    n: u32,
+    root: u64,
+    up: u32,
+}
+
+impl Length {
+    pub fn new(n: u32) -> Self {
+        let (root, up) = normalized_root(n.max(1).into());
+        Self { n, root, up }
+    }
+}
+
 impl Normalizer {
     /// Divides by the root of the mean square. `epsilon` is the real epsilon times `n / scale^2`.
-    pub fn rms(sum_of_squares: u64, n: u32, epsilon: u64) -> Self {
+    pub fn rms(sum_of_squares: u64, n: Length, epsilon: u64) -> Self {
         Self::new(0, sum_of_squares.saturating_add(epsilon), n)
     }
 
     /// Subtracts the mean and divides by the standard deviation. `epsilon` is the real epsilon times `n / scale^2`.
-    pub fn centred(sum: i64, sum_of_squares: u64, n: u32, epsilon: u64) -> Self {
-        let count = i64::from(n.max(1));
+    pub fn centred(sum: i64, sum_of_squares: u64, n: Length, epsilon: u64) -> Self {
+        let count = i64::from(n.n.max(1));
         // With sum = q n + r and 0 <= r < n, floor(sum^2 / n) = q (sum + r) + floor(r^2 / n): |q| <= 2^15 and |sum + r|
         // is at most 2^46, r^2 is below 2^62. Rounding down here keeps D at its exact value or above, so no |y| exceeds
         // sqrt(n).
@@ -36,8 +51,8 @@ impl Normalizer {
         Self::new(mean_q14 as i32, spread.saturating_add(epsilon), n)
     }
 
-    fn new(mean_q14: i32, squares: u64, n: u32) -> Self {
-        let (numerator, up) = normalized_root(n.max(1).into());
+    fn new(mean_q14: i32, squares: u64, n: Length) -> Self {
+        let (numerator, up) = (n.root, n.up);
         let (denominator, down) = normalized_root(squares.max(1));
         // Both roots have 32 bits, so their ratio lies between 1/2 and 2; one more bit for those below 1.
         let bits = if numerator < denominator { 31 } else { 30 };
@@ -104,8 +119,8 @@ mod tests {
             // Exact in doubles: below 2^53 for these lengths, but for the square of the sum.
             let spread = (i128::from(squares) * n as i128 - i128::from(sum).pow(2)) as f64 / count;
             for (normalizer, mean, spread) in [
-                (Normalizer::rms(squares, n as u32, epsilon), 0.0, squares as f64),
-                (Normalizer::centred(sum, squares, n as u32, epsilon), sum as f64 / count, spread),
+                (Normalizer::rms(squares, Length::new(n as u32), epsilon), 0.0, squares as f64),
+                (Normalizer::centred(sum, squares, Length::new(n as u32), epsilon), sum as f64 / count, spread),
             ] {
                 // The sum of squares is rounded up to an integer of at least 1.
                 let total = spread.ceil() + epsilon as f64;
@@ -141,23 +156,23 @@ mod tests {
                         .flat_map(|n| [-32768, 32767, -255, 255, 1, 0, -1].map(|x| (n, x))),
                 )
         {
-            let (count, value) = (i64::from(n), i64::from(x));
+            let (count, value, length) = (i64::from(n), i64::from(x), Length::new(n));
             let squares = (value * value) as u64;
             for epsilon in [0, 1, 1000, 1 << 40, 1 << 62, u64::MAX] {
-                let equal = Normalizer::centred(count * value, count as u64 * squares, n, epsilon);
+                let equal = Normalizer::centred(count * value, count as u64 * squares, length, epsilon);
                 assert_eq!(equal.apply(x), 0, "zero variance");
-                let rms = Normalizer::rms(count as u64 * squares, n, epsilon).apply(x);
+                let rms = Normalizer::rms(count as u64 * squares, length, epsilon).apply(x);
                 if epsilon == 0 {
                     assert!((rms - 16384 * x.signum()).abs() <= 1, "{n} {x}: {rms}");
                 }
                 // One number apart from all others, and half of the numbers at either end.
-                let alone = Normalizer::rms(squares, n, epsilon).apply(x);
+                let alone = Normalizer::rms(squares, length, epsilon).apply(x);
                 assert!(f64::from(alone).abs() <= (f64::from(n).sqrt() * 16384.0 + 1.0) * 1.000001);
-                let apart = Normalizer::centred(value, squares, n, epsilon);
+                let apart = Normalizer::centred(value, squares, length, epsilon);
                 assert!(f64::from(apart.apply(x)).abs() <= (f64::from(n).sqrt() * 16384.0 + 1.0) * 1.000001);
                 assert!(i64::from(apart.apply(0)).abs() <= i64::from(1 << 30));
                 if n > 1 {
-                    let half = Normalizer::centred(count % 2 * value, count as u64 * squares, n, epsilon);
+                    let half = Normalizer::centred(count % 2 * value, count as u64 * squares, length, epsilon);
                     assert!(half.apply(x).abs() <= 2 * 16384 && half.apply(-x).abs() <= 2 * 16384);
                 }
             }
@@ -167,16 +182,16 @@ mod tests {
     #[test]
     fn the_largest_results_keep_their_sign() {
         // sqrt(n) for one number among zeros: the largest that exists, in both widths.
-        let narrow = Normalizer::rms(255 * 255, (1 << 31) - 1, 0);
+        let narrow = Normalizer::rms(255 * 255, Length::new((1 << 31) - 1), 0);
         assert!((f64::from(narrow.apply(255)) - 2f64.powf(29.5)).abs() < 2.0);
         assert_eq!(narrow.apply(-255), -narrow.apply(255));
-        let wide = Normalizer::rms(1 << 30, (1 << 30) - 1, 0);
+        let wide = Normalizer::rms(1 << 30, Length::new((1 << 30) - 1), 0);
         assert!((f64::from(wide.apply(-32768)) + 2f64.powi(29)).abs() < 2.0);
     }
 
     #[test]
     fn a_huge_epsilon_gives_zero() {
-        let tiny = Normalizer::centred(10, 100, 3, u64::MAX);
+        let tiny = Normalizer::centred(10, 100, Length::new(3), u64::MAX);
         assert_eq!([-32768, 0, 32767].map(|x| tiny.apply(x)), [0; 3]);
     }
 }

@@ -22,7 +22,13 @@ struct Case {
 
 impl Case {
     fn parameters(&self) -> Attention<'_> {
-        let norm = |i: usize| self.gains.as_ref().map(|gains| HeadNorm { gain: &gains[i], epsilon: self.epsilon });
+        let norm = |i: usize| {
+            self.gains.as_ref().map(|gains| HeadNorm {
+                gain: &gains[i],
+                epsilon: self.epsilon,
+                length: Length::new(self.head as u32),
+            })
+        };
         Attention {
             tokens: self.tokens,
             heads: self.heads,
@@ -109,7 +115,7 @@ fn projected(case: &Case, p: &Projection, x: &Value, token: usize, h: usize) -> 
         None => x.iter().map(|x| saturated(rounded(x * i128::from(p.scale.multiplier), p.scale.shift))).collect(),
         Some(norm) => {
             let squares = x.iter().map(|x| (x * x) as u64).sum();
-            let normalizer = Normalizer::rms(squares, case.head as u32, norm.epsilon);
+            let normalizer = Normalizer::rms(squares, norm.length, norm.epsilon);
             let scaled = |(&x, &gain): (&i128, &i16)| {
                 let y = i128::from(normalizer.apply(x as i32));
                 saturated(rounded(y * i128::from(gain) * i128::from(p.scale.multiplier), p.scale.shift))
