@@ -29,6 +29,9 @@ pub fn shared<const N: usize>(
     let (len, unit, zero, bits) = (out.len(), unit.max(1), out.zero, out.bits);
     let units = len.div_ceil(unit);
     let parts = workers.count().min(len / WORTH).min(units).max(1);
+    if parts == 1 {
+        return work(operands.map(|x| *x), out);
+    }
     let whole = operands.map(|x| x.len(out) != len);
     let place = &match &mut out.ints {
         IntsMut::I8(out) => Place::I8(out.as_mut_ptr()),
