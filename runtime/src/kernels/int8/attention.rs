@@ -158,7 +158,8 @@ fn fits_32_bits(squares: u64, longest: u64) -> bool {
 }
 
 /// Normalizes, scales and rotates one head of a query or key in place. Returns the sum of its squares, at most `2^42`.
-#[inline(always)]
+#[cfg_attr(target_arch = "x86_64", inline(always))]
+#[cfg_attr(not(target_arch = "x86_64"), inline(never))]
 fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) -> u64 {
     match p.norm {
         Some(norm) => {

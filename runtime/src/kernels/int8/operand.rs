@@ -41,7 +41,9 @@ impl<'a> Operand<'a> {
         self.read_from(at, out, 0, stored);
     }
 
-    #[inline(always)]
+    // Once where flash is small; into the loops that are compiled for wide registers.
+    #[cfg_attr(target_arch = "x86_64", inline(always))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
     fn read_from(&self, at: usize, out: &Output, zero: i32, numbers: &mut [i16]) {
         let range = at..at + numbers.len();
         match (self.ints, &out.ints) {
@@ -106,7 +108,8 @@ impl Output<'_> {
     }
 
     /// Writes what [`Store::apply`] made of results, from the `at`-th number on.
-    #[inline(always)]
+    #[cfg_attr(target_arch = "x86_64", inline(always))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
     pub fn write(&mut self, at: usize, stored: &[i16]) {
         let range = at..at + stored.len();
         match &mut self.ints {
