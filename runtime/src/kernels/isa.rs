@@ -28,6 +28,8 @@ pub(crate) enum Isa {
     Neon,
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     NeonDot,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    NeonI8mm,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128,
 }
@@ -47,6 +49,8 @@ const ALL: &[Isa] = &[
     Isa::Neon,
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Isa::NeonDot,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Isa::NeonI8mm,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Isa::Simd128,
 ];
@@ -87,6 +91,8 @@ impl Kernels {
             Isa::Neon => "neon",
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::NeonDot => "neon-dot",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::NeonI8mm => "neon-i8mm",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Isa::Simd128 => "simd128",
         }
@@ -127,6 +133,8 @@ impl Isa {
             Self::Neon => true,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Self::NeonDot => has!("dotprod"),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::NeonI8mm => has!("dotprod", "i8mm"),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Self::Simd128 => true,
         }

@@ -6,6 +6,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::ops::Range;
 
+use super::i8mm;
 use super::tile::{Dot, Rows, product};
 use super::{Group, Method};
 use crate::kernels::int8::{Int, Residual};
@@ -15,6 +16,7 @@ use crate::kernels::isa::Isa;
 pub fn bytes(isa: Isa) -> Option<Method<i8>> {
     match isa {
         Isa::NeonDot => Some(Method { product: bytes_dot, excess: false }),
+        Isa::NeonI8mm => Some(Method { product: i8mm::product, excess: false }),
         _ => None,
     }
 }
@@ -38,7 +40,7 @@ unsafe fn words_neon(rows: Rows<i16>, count: usize, weight: &[i8], terms: usize,
 
 /// Four weights of four outputs, or of fewer.
 #[inline(always)]
-unsafe fn some_bytes(at: *const i8, outputs: usize) -> int8x16_t {
+pub unsafe fn some_bytes(at: *const i8, outputs: usize) -> int8x16_t {
     // SAFETY: only these outputs are read.
     unsafe {
         let quad = |i: usize| at.cast::<i32>().add(i).read_unaligned();

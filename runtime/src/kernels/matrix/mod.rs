@@ -17,6 +17,8 @@
 mod aarch64;
 mod finish;
 mod gather;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod i8mm;
 mod tile;
 mod upsampled;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -153,7 +155,7 @@ impl Stored for i8 {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            Isa::Neon | Isa::NeonDot => aarch64::finish,
+            Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => aarch64::finish,
             _ => finish::write,
         }
     }
@@ -167,7 +169,7 @@ impl Stored for i16 {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            Isa::Neon | Isa::NeonDot => aarch64::finish,
+            Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => aarch64::finish,
             _ => finish::write,
         }
     }
