@@ -1,6 +1,7 @@
 //! Matrix products of 64-bit ARM: `smmla` multiplies two rows of eight bytes with two outputs' eight weights.
 //!
-//! Two groups of four terms, as the file holds them, are zipped into eight; where a run has an odd one left, zeros stand in.
+//! Two groups of four terms, as the file holds them, are zipped into eight; where a run has an odd one left, its other inputs are
+//! zero.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -68,41 +69,21 @@ impl Tile {
                 let at: [[*const i8; 2]; P] = core::array::from_fn(|p| {
                     [0, 1].map(|i| self.rows.run::<1>(row + (2 * p + i).min(left - 1), run)[0])
                 });
-                let mut term = 0;
-                while term < self.rows.len {
-                    let both = self.rows.len - term >= 2 * QUAD;
-                    let mut weights = [[vdupq_n_s8(0); 2]; G];
-                    for (g, weights) in weights.iter_mut().enumerate() {
-                        let outputs = self.outputs - 4 * g;
-                        let from = |at: *const i8| match outputs {
-                            4.. => vld1q_s8(at),
-                            _ => some_bytes(at, outputs),
-                        };
-                        let first = vreinterpretq_s32_s8(from(group.add(16 * g)));
-                        let second = match both {
-                            true => vreinterpretq_s32_s8(from(group.add(step + 16 * g))),
-                            false => vdupq_n_s32(0),
-                        };
-                        *weights =
-                            [vzip1q_s32(first, second), vzip2q_s32(first, second)].map(|w| vreinterpretq_s8_s32(w));
-                    }
-                    for (acc, at) in acc.iter_mut().zip(&at) {
-                        let [a, b] = at.map(|at| match both {
-                            true => vld1_s8(at.add(term)),
-                            false => {
-                                vreinterpret_s8_u64(vcreate_u64(at.add(term).cast::<u32>().read_unaligned().into()))
-                            }
-                        });
-                        let inputs = vcombine_s8(a, b);
-                        for (acc, weights) in acc.iter_mut().zip(&weights) {
-                            for (acc, &weights) in acc.iter_mut().zip(weights) {
-                                *acc = smmla(*acc, inputs, weights);
-                            }
-                        }
-                    }
-                    let quads = if both { 2 } else { 1 };
-                    group = group.add(quads * step);
-                    term += quads * QUAD;
+                let pairs = self.rows.len / (2 * QUAD);
+                for pair in 0..pairs {
+                    let both = [group, group.add(step)];
+                    let inputs = |at: *const i8| vld1_s8(at.add(pair * 2 * QUAD));
+                    self.multiply(&mut acc, both, &at, inputs);
+                    group = group.add(2 * step);
+                }
+                if self.rows.len % (2 * QUAD) != 0 {
+                    // Whatever the second weights are, their inputs are zero.
+                    let inputs = |at: *const i8| {
+                        let quad = at.add(pairs * 2 * QUAD).cast::<u32>().read_unaligned();
+                        vreinterpret_s8_u64(vcreate_u64(quad.into()))
+                    };
+                    self.multiply(&mut acc, [group; 2], &at, inputs);
+                    group = group.add(step);
                 }
             }
             for (p, acc) in acc.iter().enumerate() {
@@ -116,6 +97,41 @@ impl Tile {
                         vst1q_s32(stored.as_mut_ptr(), four);
                         let place = sums.add((row + 2 * p + i) * stride + 4 * g);
                         core::ptr::copy_nonoverlapping(stored.as_ptr(), place, 4.min(self.outputs - 4 * g));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the products of eight terms: weights from two places, inputs as `inputs` reads them.
+    ///
+    /// # Safety
+    /// As [`Tile::run`].
+    #[inline(always)]
+    unsafe fn multiply<const P: usize, const G: usize>(
+        &self,
+        acc: &mut [[[int32x4_t; 2]; G]; P],
+        places: [*const i8; 2],
+        at: &[[*const i8; 2]; P],
+        inputs: impl Fn(*const i8) -> int8x8_t,
+    ) {
+        // SAFETY: promised by the caller; of the weights only those of the tile's outputs are read.
+        unsafe {
+            let mut weights = [[vdupq_n_s8(0); 2]; G];
+            for (g, weights) in weights.iter_mut().enumerate() {
+                let [first, second] = places.map(|place| {
+                    let place = place.add(4 * QUAD * g);
+                    let whole = self.outputs >= 4 * (g + 1);
+                    let weights = if whole { vld1q_s8(place) } else { some_bytes(place, self.outputs - 4 * g) };
+                    vreinterpretq_s32_s8(weights)
+                });
+                *weights = [vzip1q_s32(first, second), vzip2q_s32(first, second)].map(|w| vreinterpretq_s8_s32(w));
+            }
+            for (acc, at) in acc.iter_mut().zip(at) {
+                let inputs = vcombine_s8(inputs(at[0]), inputs(at[1]));
+                for (acc, weights) in acc.iter_mut().zip(&weights) {
+                    for (acc, &weights) in acc.iter_mut().zip(weights) {
+                        *acc = smmla(*acc, inputs, weights);
                     }
                 }
             }
