@@ -41,8 +41,8 @@ use upsampled::Add;
 /// Outputs whose sums are computed together: four panels.
 const GROUP: usize = 64;
 
-/// Bytes of rows that may be copied at a time, on the stack.
-const ROOM: usize = 48 << 10;
+/// Bytes of rows that may be copied at a time, on the stack: enough for 3 x 3 convolutions over 512 channels of 16 bits.
+const ROOM: usize = 64 << 10;
 
 /// Rows that are kept at a time at most: sums of a group of each are on the stack too.
 const MOST_ROWS: usize = 96;
@@ -309,6 +309,38 @@ unsafe fn start<I, E: Copy>(
         unsafe { (method.product)(zeros, 1, weight, panels.terms, sums.as_mut_ptr()) };
         for (start, sum) in starts.iter_mut().zip(sums) {
             *start = start.wrapping_sub(sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The layers of the networks that this is made for do not fall back to the portable kernels unseen.
+    #[test]
+    fn usual_layers_are_taken() {
+        for (kernel, stride, upsample, channels) in
+            [(1, 1, 1, 3072), (3, 1, 1, 512), (3, 1, 2, 512), (3, 1, 2, 256), (16, 16, 1, 3), (2, 2, 1, 4)]
+        {
+            let g = Geometry {
+                in_height: 32,
+                in_width: 32,
+                in_channels: channels,
+                out_height: 32 * upsample / stride,
+                out_width: 32 * upsample / stride,
+                out_channels: 64,
+                kernel_height: kernel,
+                kernel_width: kernel,
+                stride,
+                padding: if kernel == 3 { 1 } else { 0 },
+                upsample,
+                depthwise: false,
+                transposed: false,
+            };
+            for kernels in Kernels::available() {
+                assert_eq!(takes(kernels, &g), kernels != Kernels::PORTABLE, "{kernels:?} {g:?}");
+            }
         }
     }
 }
