@@ -64,7 +64,7 @@ impl Geometry {
     }
 
     /// Input channels that a filter reads.
-    #[cfg(feature = "float")]
+    #[cfg(any(test, feature = "float"))]
     pub fn filter_depth(&self) -> usize {
         if self.depthwise { 1 } else { self.in_channels }
     }
