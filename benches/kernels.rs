@@ -25,7 +25,7 @@ fn filter([inputs, outputs]: [usize; 2], kernel: usize) -> Filter<'static> {
         layout: Layout::InputsLast,
         bias: (0..outputs).map(|i| 0.1 * number(i + 3)).collect(),
         outputs,
-        kernel,
+        kernel: [kernel; 2],
         inputs,
         relu: false,
     }

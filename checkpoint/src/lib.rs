@@ -32,7 +32,7 @@ pub use atomic::{remove_leftovers, write_atomic, write_atomic_with};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::Config;
 pub use error::CheckpointError;
-pub use import::{import_diffusers, import_flax};
+pub use import::{ImportError, import_diffusers, import_flax, read_parameters, read_weights};
 pub use lazy::{LazyTensor, save_lazily};
 pub use mapping::{map_file, release};
 pub use view::{CheckpointView, MappedCheckpoint, TensorView};

@@ -95,7 +95,7 @@ fn tensors<'g>(
 
 /// Weights in the order of the file, made when they are written.
 fn weights<'g>(precision: Precision, filter: &'g Filter<'g>, depthwise: bool) -> Result<Tensor<'g>, QuantizeError> {
-    let dims = [filter.kernel, filter.kernel, filter.inputs, filter.outputs];
+    let dims = [filter.kernel[0], filter.kernel[1], filter.inputs, filter.outputs];
     if precision == Precision::F32 {
         let make = move || bytemuck::cast_slice(&in_order(filter, depthwise)).to_vec();
         return Ok(Tensor { dtype: DType::F32, dims, bytes: Bytes::Later(Box::new(make)) });

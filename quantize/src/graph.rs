@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use driftlet_runtime::format::{ConcatMode, ConvMode, Function, NormMode, ResizeMode};
+use driftlet_runtime::format::{ConcatMode, ConvMode, Function, NormMode, PoolMode, ResizeMode};
 
 /// Index of a value in [`Graph::values`].
 pub type ValueId = usize;
@@ -101,8 +101,19 @@ pub enum Op<'a> {
         /// The first of them.
         from: usize,
     },
-    /// Map of twice the size.
+    /// Map of twice the size, or of the value's.
     Resize(ResizeMode),
+    /// Largest or mean number of every window; float models only.
+    Pool {
+        /// Which.
+        mode: PoolMode,
+        /// Side of the window.
+        side: usize,
+        /// Positions from one window to the next.
+        stride: u8,
+        /// Positions outside the map on every side, which do not count.
+        padding: u8,
+    },
     /// Squares of positions become channels.
     SpaceToDepth {
         /// Side of a square.
@@ -144,7 +155,7 @@ pub struct Window {
     pub stride: u8,
     /// Nearest upsampling of the input, 1 or 2.
     pub upsample: u8,
-    /// Zeros on every side.
+    /// Zeros on every side; in float models none along an axis with a single tap.
     pub padding: u8,
     /// Rows and columns of a transposed convolution behind the last that the kernel reaches.
     pub behind: u8,
@@ -182,9 +193,9 @@ pub struct Rotary {
 /// Order of a filter's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `[outputs, inputs, kernel, kernel]`, as checkpoints have convolutions.
+    /// `[outputs, inputs, rows, columns]`, as checkpoints have convolutions.
     TapsLast,
-    /// `[outputs, kernel, kernel, inputs]`.
+    /// `[outputs, rows, columns, inputs]`.
     InputsLast,
 }
 
@@ -201,8 +212,8 @@ pub struct Filter<'a> {
     pub bias: Numbers<'a>,
     /// Output channels.
     pub outputs: usize,
-    /// Side of the kernel; 1 for linear layers.
-    pub kernel: usize,
+    /// Rows and columns of the kernel; 1 and 1 for linear layers.
+    pub kernel: [usize; 2],
     /// Channels that one output reads.
     pub inputs: usize,
     /// Whether negative results become zero.
@@ -212,12 +223,17 @@ pub struct Filter<'a> {
 impl Filter<'_> {
     /// Products in one sum.
     pub fn terms(&self) -> usize {
-        self.kernel * self.kernel * self.inputs
+        self.taps() * self.inputs
     }
 
-    /// The weights as `[outputs, kernel, kernel, inputs]`.
+    /// Positions of the kernel.
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The weights as `[outputs, rows, columns, inputs]`.
     pub fn inputs_last(&self) -> Numbers<'_> {
-        let taps = self.kernel * self.kernel;
+        let taps = self.taps();
         if self.layout == Layout::InputsLast || taps == 1 || self.inputs == 1 {
             return Cow::Borrowed(&self.weight);
         }

@@ -28,6 +28,7 @@ mod emit;
 mod fidelity;
 mod float;
 pub mod graph;
+mod inception;
 mod integers;
 mod lower;
 mod onnx;
@@ -37,6 +38,7 @@ mod runnable;
 mod sharing;
 
 pub use driftlet_runtime::format::Precision;
+pub use inception::{inception, inception_parameters};
 pub use onnx::export_onnx;
 
 use std::io::{Cursor, Seek, Write};
@@ -156,7 +158,7 @@ pub struct Description<'a> {
 ///     layout: Layout::InputsLast,
 ///     bias: vec![0.0; 12].into(),
 ///     outputs: 12,
-///     kernel: 1,
+///     kernel: [1, 1],
 ///     inputs: 4,
 ///     relu: false,
 /// };
@@ -242,6 +244,9 @@ pub enum QuantizeError {
     /// ONNX export does not know an operator.
     #[error("{0} is not exported to ONNX yet")]
     NotInOnnx(&'static str),
+    /// Integer models do not have an operator.
+    #[error("int8 models have no {0}; quantize to f16 or f32")]
+    NotInIntegers(&'static str),
     /// The file cannot be written.
     #[error("cannot write the model: {0}; is there room on the disk?")]
     Write(#[source] std::io::Error),

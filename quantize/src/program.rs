@@ -207,6 +207,13 @@ fn record(op: &Op) -> OpRecord {
         Op::Attention(attention) => OpRecord { count: attention.heads as u32, ..plain(OpKind::Attention) },
         Op::Concat(mode) => OpRecord { mode: *mode as u8, ..plain(OpKind::Concat) },
         Op::Slice { from } => OpRecord { count: *from as u32, ..plain(OpKind::Slice) },
+        Op::Pool { mode, side, stride, padding } => OpRecord {
+            mode: *mode as u8,
+            stride: *stride,
+            padding: *padding,
+            count: *side as u32,
+            ..plain(OpKind::Pool)
+        },
         Op::Resize(mode) => OpRecord { mode: *mode as u8, ..plain(OpKind::Resize) },
         Op::SpaceToDepth { patch } => OpRecord { count: *patch as u32, ..plain(OpKind::SpaceToDepth) },
         Op::DepthToSpace { patch } => OpRecord { count: *patch as u32, ..plain(OpKind::DepthToSpace) },

@@ -95,7 +95,7 @@ fn filter(name: &str, kernel: usize, inputs: usize, outputs: usize) -> Filter<'s
         layout: Layout::InputsLast,
         bias: numbers(outputs, outputs, 0.1).into(),
         outputs,
-        kernel,
+        kernel: [kernel; 2],
         inputs,
         relu: false,
     }

@@ -13,7 +13,7 @@
 /// First eight bytes. The high bit and the line ends reveal a transfer that mangled the file.
 pub const MAGIC: [u8; 8] = *b"\x89DRIFT\r\n";
 /// Files of a newer major version are refused; a newer minor version only adds what old readers may ignore.
-pub const VERSION_MAJOR: u16 = 3;
+pub const VERSION_MAJOR: u16 = 4;
 /// See [`VERSION_MAJOR`].
 pub const VERSION_MINOR: u16 = 0;
 /// Bytes of the header.
@@ -134,7 +134,7 @@ pub enum OpKind {
     Concat = 14,
     /// Some positions, from [`OpRecord::count`] on.
     Slice = 15,
-    /// Map of twice the size; see [`ResizeMode`].
+    /// Map of twice the size, or in float models of any size; see [`ResizeMode`].
     Resize = 16,
     /// Squares of [`OpRecord::count`] positions become channels.
     SpaceToDepth = 17,
@@ -142,6 +142,8 @@ pub enum OpKind {
     DepthToSpace = 18,
     /// Output function and rounding to 8-bit pixels.
     Pixels = 19,
+    /// Largest or mean number of every window; see [`PoolMode`]. Float models only.
+    Pool = 20,
 }
 
 impl OpKind {
@@ -168,6 +170,7 @@ impl OpKind {
             OpKind::SpaceToDepth => "patchify",
             OpKind::DepthToSpace => "unpatchify",
             OpKind::Pixels => "pixels",
+            OpKind::Pool => "pool",
         }
     }
 
@@ -193,6 +196,7 @@ impl OpKind {
             17 => OpKind::SpaceToDepth,
             18 => OpKind::DepthToSpace,
             19 => OpKind::Pixels,
+            20 => OpKind::Pool,
             _ => return None,
         })
     }
@@ -323,6 +327,8 @@ pub enum ResizeMode {
     Nearest = 0,
     /// Weights 9, 3, 3, 1 over 16, half-pixel centres, edges repeated.
     Bilinear = 1,
+    /// Linear between the two nearest rows and columns, half-pixel centres, edges repeated, to any size. Float models only.
+    Stretch = 2,
 }
 
 impl ResizeMode {
@@ -331,6 +337,28 @@ impl ResizeMode {
         Some(match code {
             0 => ResizeMode::Nearest,
             1 => ResizeMode::Bilinear,
+            2 => ResizeMode::Stretch,
+            _ => return None,
+        })
+    }
+}
+
+/// [`OpRecord::mode`] of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PoolMode {
+    /// The largest number.
+    Max = 0,
+    /// The mean of the numbers; positions outside the map do not count.
+    Average = 1,
+}
+
+impl PoolMode {
+    /// The mode with a code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => PoolMode::Max,
+            1 => PoolMode::Average,
             _ => return None,
         })
     }
@@ -544,13 +572,14 @@ pub struct OpRecord {
     pub kind: OpKind,
     /// Applied before storing.
     pub function: Function,
-    /// Variant of the kind: a [`ConvMode`], [`NormMode`], [`ConcatMode`] or [`ResizeMode`], else 0.
+    /// Variant of the kind: a [`ConvMode`], [`NormMode`], [`ConcatMode`], [`ResizeMode`] or [`PoolMode`], else 0.
     pub mode: u8,
-    /// Stride of a convolution, else 1.
+    /// Stride of a convolution or a pool, else 1.
     pub stride: u8,
     /// Nearest upsampling of a convolution's input: 1 or 2, else 1.
     pub upsample: u8,
-    /// Zero padding on each side of a convolution, else 0.
+    /// Padding on each side of a convolution or a pool, else 0. In float models an axis along which the kernel has a single
+    /// tap has none.
     pub padding: u8,
     /// Values read, in the order of the kind's operands; [`NONE`] for those that it does not take.
     pub inputs: [u32; 3],
@@ -566,7 +595,7 @@ pub struct OpRecord {
     pub rescale: u32,
     /// A table that several operators may share, or [`NONE`].
     pub shared: u32,
-    /// Groups, heads, size of a patch or first position, else 0.
+    /// Groups, heads, size of a patch or window, or first position, else 0.
     pub count: u32,
 }
 

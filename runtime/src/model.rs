@@ -253,6 +253,7 @@ impl<'a> Model<'a> {
             OpKind::Linear => tensor(op.weight) * positions(&self.value(op.inputs[0])),
             // Every tap is looked at for every output, whether or not it has an input.
             OpKind::Conv2d => tensor(op.weight) * positions(&output),
+            OpKind::Pool => (u64::from(op.count) * u64::from(op.count)).saturating_mul(output.elements() as u64),
             OpKind::Attention => {
                 // Kernels fill up the last of their blocks.
                 let tokens = positions(&output).next_multiple_of(8);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use driftlet_checkpoint::{Config, import_diffusers, import_flax};
+use driftlet_checkpoint::{Checkpoint, Config, import_diffusers, import_flax, read_weights};
 
 use super::sample::extension;
 
@@ -50,30 +50,15 @@ fn is_of_diffusers(Arguments { source, preset, like, .. }: &Arguments) -> bool {
 }
 
 /// Reads PyTorch's or safetensors' weights of a network that the arguments name.
-#[cfg(feature = "train")]
 fn import_weights(arguments: &Arguments) -> Result<Config> {
-    use driftlet_checkpoint::Checkpoint;
-
     let architecture = match (&arguments.preset, &arguments.like) {
         (Some(name), _) => super::init::preset(name)?,
         (None, Some(like)) => Checkpoint::load(like)?.config.architecture,
         (None, None) => anyhow::bail!("{}: say which network it is, --preset or --like", arguments.source.display()),
     };
-    let checkpoint = driftlet_trainer::import::read_weights(&arguments.source, &architecture)?;
+    let checkpoint = read_weights(&arguments.source, &architecture)?;
     checkpoint.save(&arguments.out)?;
     Ok(checkpoint.config)
-}
-
-/// As with the feature `train`, which is not there.
-#[cfg(not(feature = "train"))]
-fn import_weights(arguments: &Arguments) -> Result<Config> {
-    let Arguments { source, preset, like, .. } = arguments;
-    let asked = preset.is_some() || like.is_some();
-    anyhow::ensure!(asked, "{}: is not a directory; published artifacts are directories", source.display());
-    anyhow::bail!(
-        "{}: weights of PyTorch are read with the feature train; build with `--features train`",
-        source.display()
-    )
 }
 
 /// Number of a network's weights.

@@ -2,8 +2,7 @@
 //!
 //! One call, [`train`], reads a TOML file (see `configs/`), finds the data, and runs until the last step or an
 //! interruption; `resume` continues exactly where it stopped. [`drift`] is the method itself (Deng et al., "Generative
-//! Modeling via Drifting", arXiv 2602.04770), generic over Burn's backends. [`import`] reads weights
-//! of other frameworks.
+//! Modeling via Drifting", arXiv 2602.04770), generic over Burn's backends.
 //!
 //! A run's directory holds `config.toml` (what was asked for), `log.jsonl`, `samples/*.png`, `checkpoint/` (the averaged
 //! weights, ready to quantize) and `state.safetensors` (everything that `resume` needs).
@@ -14,7 +13,6 @@ mod config;
 mod dataset;
 pub mod drift;
 mod error;
-pub mod import;
 #[cfg(any(feature = "flex", feature = "tch"))]
 mod infer;
 pub mod networks;

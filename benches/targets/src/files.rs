@@ -46,7 +46,7 @@ fn conv(kernel: usize, inputs: usize, outputs: usize) -> Op<'static> {
         layout: Layout::InputsLast,
         bias: vec![0.1; outputs].into(),
         outputs,
-        kernel,
+        kernel: [kernel; 2],
         inputs,
         relu: kernel > 1,
     };

@@ -44,7 +44,7 @@ pub fn layer<'g>(
     }
     let depthwise = node.op.depthwise();
     let inputs = if depthwise { filter.inputs } else { filter.inputs.next_multiple_of(QUAD) };
-    let dims = [filter.outputs, filter.kernel, filter.kernel, inputs];
+    let dims = [filter.outputs, filter.kernel[0], filter.kernel[1], inputs];
     let fields = factors.len() / filter.outputs;
     Ok(Tensors {
         // Made again when they are written: those of all layers may not fit in memory.
@@ -82,7 +82,7 @@ fn quantized(filter: &Filter, scales: &[f64]) -> Vec<i8> {
 
 /// Weights `[outputs, kernel, kernel, inputs]` in the order of the file.
 fn in_panels(filter: &Filter, weights: &[i8]) -> Vec<i8> {
-    let (taps, inputs) = (filter.kernel * filter.kernel, filter.inputs.next_multiple_of(QUAD));
+    let (taps, inputs) = (filter.taps(), filter.inputs.next_multiple_of(QUAD));
     let panels = Panels { outputs: filter.outputs, terms: taps * inputs, group: QUAD };
     let mut stored = vec![0; panels.outputs * panels.terms];
     for (o, row) in weights.chunks_exact(filter.terms()).enumerate() {

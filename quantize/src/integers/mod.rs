@@ -7,7 +7,7 @@ pub mod formats;
 mod functions;
 mod layers;
 
-use driftlet_runtime::format::{DType, NormMode, Precision};
+use driftlet_runtime::format::{DType, NormMode, Precision, ResizeMode};
 
 use crate::calibrate::Range;
 use crate::float::scratch_len;
@@ -116,6 +116,8 @@ fn tensors<'g>(program: &Program, node: &Node) -> Result<Tensors<'g>, QuantizeEr
             Tensors { weight: Some(row(DType::I16, &table)), ..Tensors::default() }
         }
         Op::Input => return Err(QuantizeError::Unsupported("classifier in int8")),
+        Op::Pool { .. } => return Err(QuantizeError::NotInIntegers("pools")),
+        Op::Resize(ResizeMode::Stretch) => return Err(QuantizeError::NotInIntegers("resizing to any size")),
         Op::Noise
         | Op::Linear(_)
         | Op::Conv2d { .. }

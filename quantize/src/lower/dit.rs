@@ -147,7 +147,7 @@ fn gain<'a>(checkpoint: &'a CheckpointView, modulation: &str, norm: &str, index:
 /// The linear layer on patches as a convolution: its inputs are (row, column, channel) already.
 fn patches<'a>(net: &Dit, patch: u8, checkpoint: &'a CheckpointView) -> Op<'a> {
     let filter = filter(checkpoint, "patch", false);
-    let filter = Filter { layout: Layout::InputsLast, kernel: net.patch, inputs: net.channels, ..filter };
+    let filter = Filter { layout: Layout::InputsLast, kernel: [net.patch; 2], inputs: net.channels, ..filter };
     let window = Window { mode: ConvMode::Dense, stride: patch, upsample: 1, padding: 0, behind: 0 };
     Op::Conv2d { filter, window }
 }

@@ -52,7 +52,7 @@ fn filter<'a>(checkpoint: &'a CheckpointView, name: &str, relu: bool) -> Filter<
         layout: Layout::TapsLast,
         bias: Cow::Borrowed(&checkpoint.tensor(&format!("{name}.bias")).data),
         outputs,
-        kernel: weight.shape.get(2).copied().unwrap_or(1),
+        kernel: [2, 3].map(|axis| weight.shape.get(axis).copied().unwrap_or(1)),
         inputs,
         relu,
     }

@@ -78,7 +78,7 @@ impl<'a> Decoder<'_, 'a> {
     fn layer(&mut self, filter: Filter<'a>, x: ValueId, residual: Option<ValueId>, upsample: u8) -> ValueId {
         let [height, width, _] = self.graph.values[x];
         let shape = [height * usize::from(upsample), width * usize::from(upsample), filter.outputs];
-        let window = Window { upsample, ..Window::same(filter.kernel) };
+        let window = Window { upsample, ..Window::same(filter.kernel[0]) };
         let operands: Vec<ValueId> = [x].into_iter().chain(residual).collect();
         self.graph.push(Op::Conv2d { filter, window }, &operands, shape)
     }

@@ -1,6 +1,6 @@
 //! One operator of a graph as operators of ONNX.
 
-use driftlet_runtime::format::{ConcatMode, ConvMode, Function, NormMode, ResizeMode};
+use driftlet_runtime::format::{ConcatMode, ConvMode, Function, NormMode, PoolMode, ResizeMode};
 
 use super::attention::{attention, rms_norm};
 use super::network::{Name, Network, Parameter};
@@ -116,7 +116,19 @@ impl<'g> Converter<'_, 'g> {
                 let y = self.doubled(&map);
                 self.set(Order::Map, y);
             }
-            Op::Resize(ResizeMode::Bilinear) => return Err(QuantizeError::NotInOnnx("bilinear upsampling")),
+            Op::Resize(_) => return Err(QuantizeError::NotInOnnx("bilinear resizing")),
+            Op::Pool { mode, side, stride, padding } => {
+                let map = self.operand(0, Order::Map);
+                let kind = if *mode == PoolMode::Max { "MaxPool" } else { "AveragePool" };
+                // Positions outside the map do not count by default.
+                let parameters = [
+                    ("kernel_shape", Parameter::Ints(&[*side as i64; 2])),
+                    ("strides", Parameter::Ints(&[i64::from(*stride); 2])),
+                    ("pads", Parameter::Ints(&[i64::from(*padding); 4])),
+                ];
+                let y = self.network.node(kind, &[&map], &parameters);
+                self.set(Order::Map, y);
+            }
             Op::SpaceToDepth { patch } => {
                 let y = self.patches(*patch);
                 self.set(Order::Rows, y);
@@ -255,10 +267,10 @@ impl<'g> Converter<'_, 'g> {
             return Err(QuantizeError::NotInOnnx("a depthwise or transposed convolution"));
         }
         let residual = self.node.inputs[1];
-        let squares = usize::from(window.stride) == filter.kernel && (window.padding, window.upsample) == (0, 1);
-        if squares && filter.kernel > 1 && residual.is_none() {
+        let squares = [usize::from(window.stride); 2] == filter.kernel && (window.padding, window.upsample) == (0, 1);
+        if squares && filter.kernel != [1, 1] && residual.is_none() {
             // Squares that do not overlap are rows of a matrix.
-            let x = self.patches(filter.kernel);
+            let x = self.patches(filter.kernel[0]);
             let y = self.gemm(&x, filter, &filter.inputs_last(), &filter.bias);
             let y = self.rectified(filter.relu, y);
             self.set(Order::Rows, y);
@@ -268,14 +280,15 @@ impl<'g> Converter<'_, 'g> {
         if window.upsample == 2 {
             x = self.doubled(&x);
         }
-        let dims = [filter.outputs, filter.inputs, filter.kernel, filter.kernel];
+        let dims = [filter.outputs, filter.inputs, filter.kernel[0], filter.kernel[1]];
         let weight = self.numbers("weight", &dims, &taps_last(filter));
         let bias = self.numbers("bias", &[filter.outputs], &filter.bias);
-        let [stride, padding] = [window.stride, window.padding].map(i64::from);
+        let stride = i64::from(window.stride);
+        let [above, left] = filter.kernel.map(|taps| if taps == 1 { 0 } else { i64::from(window.padding) });
         let parameters = [
-            ("kernel_shape", Parameter::Ints(&[filter.kernel as i64; 2])),
+            ("kernel_shape", Parameter::Ints(&filter.kernel.map(|taps| taps as i64))),
             ("strides", Parameter::Ints(&[stride; 2])),
-            ("pads", Parameter::Ints(&[padding; 4])),
+            ("pads", Parameter::Ints(&[above, left, above, left])),
         ];
         let y = self.network.node("Conv", &[&x, &weight, &bias], &parameters);
         let residual = residual.map(|value| self.values.get(self.network, value, Order::Map));
@@ -351,7 +364,7 @@ impl<'g> Converter<'_, 'g> {
 
 /// The weights as `[outputs, inputs, kernel, kernel]`.
 fn taps_last(filter: &Filter) -> Vec<f32> {
-    let taps = filter.kernel * filter.kernel;
+    let taps = filter.taps();
     match filter.layout {
         Layout::TapsLast => filter.weight.to_vec(),
         Layout::InputsLast => {

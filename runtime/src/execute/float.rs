@@ -3,7 +3,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Engine, Inputs, Memory, Operator, channels, positions};
-use crate::format::{Function, NONE, OpKind, Precision, ResizeMode};
+use crate::format::{Function, NONE, OpKind, PoolMode, Precision, ResizeMode};
 use crate::kernels::float;
 use crate::kernels::float::lanes::{self, matrix};
 use crate::kernels::moves;
@@ -127,6 +127,16 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
         OpKind::Slice => moves::slice(x, op.count as usize, width, out),
         OpKind::Resize if op.mode == ResizeMode::Bilinear as u8 => {
             float::resize_bilinear(x, step.operand(0).shape.map(|d| d as usize), out);
+        }
+        OpKind::Resize if op.mode == ResizeMode::Stretch as u8 => {
+            let size = [output.shape[0] as usize, output.shape[1] as usize];
+            float::stretch(x, step.operand(0).shape.map(|d| d as usize), size, out);
+        }
+        OpKind::Pool => {
+            let mode = if op.mode == PoolMode::Max as u8 { PoolMode::Max } else { PoolMode::Average };
+            let (side, stride, padding) = (op.count as usize, op.stride.into(), op.padding.into());
+            let window = float::Window { side, stride, padding };
+            float::pool(x, step.operand(0).shape.map(|d| d as usize), window, mode, out);
         }
         OpKind::Resize => moves::resize_nearest(x, step.operand(0).shape.map(|d| d as usize), 2, out),
         OpKind::SpaceToDepth => {

@@ -42,6 +42,7 @@ pub struct Geometry {
     pub kernel_height: usize,
     pub kernel_width: usize,
     pub stride: usize,
+    /// In float models an axis along which the kernel has a single tap has none.
     pub padding: usize,
     /// Every input pixel stands for a square of this many; the upsampled map never exists in memory. 1 or 2.
     pub upsample: usize,
@@ -55,12 +56,12 @@ pub struct Geometry {
 impl Geometry {
     /// Input row that tap `k` of output row `o` reads, `None` in the padding or, transposed, between rows.
     pub fn input_row(&self, o: usize, k: usize) -> Option<usize> {
-        self.source(o, k, self.in_height)
+        self.source(o, k, self.in_height, self.padding_along(self.kernel_height))
     }
 
     /// Input column that tap `k` of output column `o` reads, `None` in the padding or, transposed, between columns.
     pub fn input_column(&self, o: usize, k: usize) -> Option<usize> {
-        self.source(o, k, self.in_width)
+        self.source(o, k, self.in_width, self.padding_along(self.kernel_width))
     }
 
     /// Input channels that a filter reads.
@@ -75,11 +76,16 @@ impl Geometry {
         Panels { outputs: self.out_channels, terms, group }
     }
 
-    fn source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
+    /// Integer models have square padding: firmware compiles no such test.
+    fn padding_along(&self, taps: usize) -> usize {
+        if cfg!(feature = "float") && taps == 1 { 0 } else { self.padding }
+    }
+
+    fn source(&self, o: usize, k: usize, len: usize, padding: usize) -> Option<usize> {
         if self.transposed {
-            return self.transposed_source(o, k, len);
+            return self.transposed_source(o, k, len, padding);
         }
-        let at = (o * self.stride + k).checked_sub(self.padding)?;
+        let at = (o * self.stride + k).checked_sub(padding)?;
         // Upsampling is 1 or 2; a shift spares microcontrollers the division.
         let at = at >> (self.upsample - 1);
         (at < len).then_some(at)
@@ -87,8 +93,8 @@ impl Geometry {
 
     /// Apart, so that other convolutions stay small.
     #[inline(never)]
-    fn transposed_source(&self, o: usize, k: usize, len: usize) -> Option<usize> {
-        let spread = (o + self.padding).checked_sub(k)?;
+    fn transposed_source(&self, o: usize, k: usize, len: usize, padding: usize) -> Option<usize> {
+        let spread = (o + padding).checked_sub(k)?;
         let at = spread / self.stride;
         (at * self.stride == spread && at < len).then_some(at)
     }

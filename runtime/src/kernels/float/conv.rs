@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn every_kind_of_convolution_follows_its_definition() {
         let mut residuals = 0;
-        for kind in ["plain", "upsampled", "depthwise", "transposed"] {
+        for kind in ["plain", "upsampled", "depthwise", "transposed", "row", "column"] {
             for (size, channels, stride) in [
                 ([1, 1], [3, 3], 1),
                 ([5, 7], [8, 8], 2),
@@ -223,7 +223,7 @@ mod tests {
                 residuals += 1;
             }
         }
-        assert_eq!(residuals, 18);
+        assert_eq!(residuals, 28);
     }
 
     #[test]

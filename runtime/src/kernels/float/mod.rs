@@ -26,6 +26,6 @@ pub use conv::{Residual, Weights, conv};
 pub use embed::{embed_styles, interpolate};
 pub use lookup::{lookup, mul};
 pub use norm::{Norm, norm};
-pub use pool::global_avg_pool;
-pub use resize::resize_bilinear;
+pub use pool::{Window, global_avg_pool, pool};
+pub use resize::{resize_bilinear, stretch};
 pub use weight::{Weight, widen};

@@ -58,13 +58,20 @@ pub fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
 }
 
-/// A convolution of 3 x 3 taps: plain, upsampled, depthwise or transposed.
+/// A convolution of 3 x 3 taps: plain, upsampled, depthwise or transposed; or of a row or a column of three.
 pub fn geometry(kind: &str, [height, width]: [usize; 2], [ins, outs]: [usize; 2], stride: usize) -> Geometry {
     let transposed = kind == "transposed";
     let upsample = if kind == "upsampled" { 2 } else { 1 };
     let (kernel, padding) = (3, 1);
-    let out = |len: usize| {
-        if transposed {
+    let [kernel_height, kernel_width] = match kind {
+        "row" => [1, kernel],
+        "column" => [kernel, 1],
+        _ => [kernel, kernel],
+    };
+    let out = |len: usize, kernel: usize| {
+        if kernel == 1 {
+            (len - 1) / stride + 1
+        } else if transposed {
             // With an output padding that doubles the size exactly.
             (len - 1) * stride + kernel - 2 * padding + (stride - 1)
         } else {
@@ -75,11 +82,11 @@ pub fn geometry(kind: &str, [height, width]: [usize; 2], [ins, outs]: [usize; 2]
         in_height: height,
         in_width: width,
         in_channels: ins,
-        out_height: out(height),
-        out_width: out(width),
+        out_height: out(height, kernel_height),
+        out_width: out(width, kernel_width),
         out_channels: outs,
-        kernel_height: kernel,
-        kernel_width: kernel,
+        kernel_height,
+        kernel_width,
         stride,
         padding,
         upsample,
@@ -102,8 +109,9 @@ pub fn conv_model(g: &Geometry, x: &[f32], w: &Weights<f32>) -> Vec<f64> {
     for (t, (ky, kx)) in taps.enumerate() {
         let places = if g.transposed { [g.in_height, g.in_width] } else { [g.out_height, g.out_width] };
         for (a, b) in (0..places[0]).flat_map(|a| (0..places[1]).map(move |b| (a, b))) {
-            let (y, x_) =
-                ((a * g.stride + ky) as isize - g.padding as isize, (b * g.stride + kx) as isize - g.padding as isize);
+            let padding = |taps: usize| if taps == 1 { 0 } else { g.padding as isize };
+            let y = (a * g.stride + ky) as isize - padding(g.kernel_height);
+            let x_ = (b * g.stride + kx) as isize - padding(g.kernel_width);
             let (of, to) =
                 if g.transposed { ((a as isize, b as isize), (y, x_)) } else { ((y, x_), (a as isize, b as isize)) };
             let of = (of.0.div_euclid(g.upsample as isize), of.1.div_euclid(g.upsample as isize));

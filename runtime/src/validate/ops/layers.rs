@@ -49,7 +49,9 @@ pub fn conv(c: &Context) -> Proof {
     let behind = u64::from(c.op.count);
     ensure(if transposed { behind < stride } else { behind == 0 }, "output padding does not fit the stride")?;
     for (axis, kernel) in [kernel_height, kernel_width].into_iter().enumerate() {
-        let (kernel, padding, len) = (u64::from(kernel), u64::from(c.op.padding), u64::from(input.shape[axis]));
+        // The float kernels leave a single tap without padding.
+        let padding = if kernel == 1 && !c.integer() { 0 } else { c.op.padding };
+        let (kernel, padding, len) = (u64::from(kernel), u64::from(padding), u64::from(input.shape[axis]));
         ensure(padding < kernel, "padding is not smaller than the kernel")?;
         let expected = if transposed {
             ((len - 1) * stride + kernel + behind).checked_sub(2 * padding).ok_or("padding leaves nothing")?

@@ -97,6 +97,7 @@ fn op_is_sound(model: &Model, op: OpRecord, index: u32, next_tensor: &mut u32) -
         OpKind::SpaceToDepth => moves::patches(&context, false),
         OpKind::DepthToSpace => moves::patches(&context, true),
         OpKind::Pixels => elementwise::pixels(&context),
+        OpKind::Pool => moves::pool(&context),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operators that move numbers.
 
 use super::{Context, Field, Proof, ensure, positions};
-use crate::format::{ConcatMode, ResizeMode};
+use crate::format::{ConcatMode, PoolMode, ResizeMode};
 
 pub fn concat(c: &Context) -> Proof {
     let [a, b] = c.operands::<2>(&[Field::Mode, Field::Rescale])?;
@@ -33,9 +33,29 @@ pub fn resize(c: &Context) -> Proof {
     let [input] = c.operands::<1>(&[Field::Mode])?;
     c.numbers(&[&input, &c.output])?;
     c.same_format(&input, &c.output)?;
-    ResizeMode::from_code(c.op.mode).ok_or("unknown kind of resize")?;
+    if ResizeMode::from_code(c.op.mode).ok_or("unknown kind of resize")? == ResizeMode::Stretch {
+        ensure(!c.integer(), "integer models resize to twice the size only")?;
+        return ensure(input.shape[2] == c.output.shape[2], "channels differ");
+    }
     let [height, width, channels] = input.shape.map(u64::from);
     ensure(c.output.shape.map(u64::from) == [2 * height, 2 * width, channels], "output is not twice the input")
+}
+
+pub fn pool(c: &Context) -> Proof {
+    let [input] = c.operands::<1>(&[Field::Mode, Field::Window, Field::Count])?;
+    ensure(!c.integer(), "integer models have no pools")?;
+    c.numbers(&[&input, &c.output])?;
+    PoolMode::from_code(c.op.mode).ok_or("unknown kind of pool")?;
+    let [stride, window, padding] = [c.op.stride.into(), u64::from(c.op.count), c.op.padding.into()];
+    ensure(stride >= 1 && c.op.upsample == 1, "stride is zero, or the input is upsampled")?;
+    // So every window reaches into the map.
+    ensure(padding < window, "padding is not smaller than the window")?;
+    for (&len, &expected) in input.shape[..2].iter().zip(&c.output.shape) {
+        let steps =
+            (u64::from(len) + 2 * padding).checked_sub(window).ok_or("window is larger than the padded input")?;
+        ensure(steps / stride + 1 == u64::from(expected), "output size does not fit")?;
+    }
+    ensure(input.shape[2] == c.output.shape[2], "channels differ")
 }
 
 pub fn patches(c: &Context, to_space: bool) -> Proof {

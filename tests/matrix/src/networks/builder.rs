@@ -185,7 +185,7 @@ impl Builder {
             layout: Layout::InputsLast,
             bias: self.table(outputs, 0.0, 0.2),
             outputs,
-            kernel,
+            kernel: [kernel; 2],
             inputs,
             relu,
         }

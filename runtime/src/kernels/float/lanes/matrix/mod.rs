@@ -267,7 +267,7 @@ mod tests {
             ([6, 11], [19, 1], 1),
             ([3, 8], [90, 65], 1),
         ] {
-            all.extend(["plain", "upsampled"].map(|kind| geometry(kind, size, channels, stride)));
+            all.extend(["plain", "upsampled", "row", "column"].map(|kind| geometry(kind, size, channels, stride)));
         }
         all
     }

@@ -1,35 +1,54 @@
 //! Weights of PyTorch, as `torch.save` writes them or in safetensors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use driftlet_checkpoint::{Architecture, Checkpoint, Config, Tensor};
 use half::{bf16, f16};
 use safetensors::tensor::{SafeTensors, TensorView};
 
 use super::{ImportError, archive, pickle};
+use crate::{Architecture, Checkpoint, CheckpointError, Config, Tensor, map_file};
 
 /// Where the weights may stand in a file, as a dictionary in a dictionary or as a prefix of their names.
 const KEYS: [&str; 7] =
     ["", "model.", "state_dict.", "model_state_dict.", "module.", "model.module.", "state_dict.module."];
 
-/// Reads weights under the names and shapes of [`Architecture::parameters`], from a file of `torch.save` (`.pt`,
-/// `.pth`; PyTorch 1.6 or later) or of safetensors. They may stand at the top or under `model`, `state_dict`,
-/// `model_state_dict` or `module`; what else the file holds beside such a key is passed over. Numbers in f16, bf16 and
-/// f64 are converted to f32. No code in the file is run.
+/// Reads weights under the names and shapes of [`Architecture::parameters`], as [`read_parameters`] does.
+///
+/// # Errors
+/// As [`read_parameters`].
+pub fn read_weights(path: &Path, architecture: &Architecture) -> Result<Checkpoint, ImportError> {
+    let wrong =
+        |problem| ImportError::File { path: path.into(), problem: format!("not for this architecture: {problem}") };
+    architecture.validate().map_err(wrong)?;
+    let tensors = read_parameters(path, architecture.parameters(), |_| false)?;
+    let mut config = Config::new(architecture.clone());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    config.training = serde_json::json!({ "imported": name });
+    Ok(Checkpoint { config, tensors })
+}
+
+/// Reads tensors of these names and shapes from a file of `torch.save` (`.pt`, `.pth`; PyTorch 1.6 or later) or of
+/// safetensors. They may stand at the top or under `model`, `state_dict`, `model_state_dict` or `module`; what else the
+/// file holds beside such a key is passed over, and so is what `superfluous` says of a name. Numbers in f16, bf16 and f64
+/// are converted to f32. No code in the file is run.
 ///
 /// # Errors
 /// [`ImportError`] if the file cannot be read or is damaged, and for the first parameter that is missing, superfluous,
 /// of another shape, of another type, or not finite.
-pub fn read_weights(path: &Path, architecture: &Architecture) -> Result<Checkpoint, ImportError> {
+pub fn read_parameters(
+    path: &Path,
+    parameters: Vec<(String, Vec<usize>)>,
+    superfluous: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Tensor>, ImportError> {
     let file = |problem: String| ImportError::File { path: path.into(), problem };
-    architecture.validate().map_err(|problem| file(format!("not for this architecture: {problem}")))?;
-    let bytes = fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })?;
+    let bytes = map_file(path).map_err(|e| match e {
+        CheckpointError::Io { source, .. } => ImportError::Read { path: path.into(), source },
+        other => file(other.to_string()),
+    })?;
     let stored = if bytes.starts_with(b"PK\x03\x04") { saved(&bytes) } else { safe(&bytes) }.map_err(file)?;
 
-    let parameters = architecture.parameters();
     let hits = |key: &&str| parameters.iter().filter(|(name, _)| stored.contains_key(&format!("{key}{name}"))).count();
     // Of equals the first: `max_by_key` takes the last.
     let key = KEYS.into_iter().rev().max_by_key(hits).unwrap_or_default();
@@ -38,9 +57,6 @@ pub fn read_weights(path: &Path, architecture: &Architecture) -> Result<Checkpoi
         return Err(file(format!("holds no parameter of the architecture, but {held}; convert the names first")));
     }
 
-    let mut config = Config::new(architecture.clone());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    config.training = serde_json::json!({ "imported": name });
     let mut tensors = BTreeMap::new();
     let mut known = BTreeSet::new();
     for (name, shape) in parameters {
@@ -57,12 +73,13 @@ pub fn read_weights(path: &Path, architecture: &Architecture) -> Result<Checkpoi
         tensors.insert(name, Tensor { shape, data });
         known.insert(full);
     }
-    match stored.into_keys().find(|name| name.starts_with(key) && !known.contains(name)) {
+    let beside = |name: &String| name.strip_prefix(key).is_some_and(|name| !superfluous(name)) && !known.contains(name);
+    match stored.into_keys().find(beside) {
         Some(name) => {
             let problem = "belongs to no layer of the architecture; is it the right one?".into();
             Err(ImportError::Parameter { path: path.into(), name, problem })
         }
-        None => Ok(Checkpoint { config, tensors }),
+        None => Ok(tensors),
     }
 }
 

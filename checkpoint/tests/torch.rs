@@ -6,8 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use driftlet_checkpoint::{Architecture, Checkpoint, ConvNextV2};
-use driftlet_trainer::import::read_weights;
+use driftlet_checkpoint::{Architecture, Checkpoint, ConvNextV2, read_weights};
 use safetensors::tensor::{Dtype, TensorView};
 
 type Change = fn(&mut Vec<Raw>);

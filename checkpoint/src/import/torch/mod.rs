@@ -1,13 +1,13 @@
-//! Weights that other frameworks have trained, as checkpoints of our architectures.
+//! Weights that PyTorch has trained, as checkpoints of our architectures or under their own names.
 
 mod archive;
 mod bytes;
 mod pickle;
-mod torch;
+mod weights;
 
 use std::path::PathBuf;
 
-pub use torch::read_weights;
+pub use weights::{read_parameters, read_weights};
 
 /// Why weights cannot be imported. Every message names the file and, where there is one, the parameter.
 #[derive(Debug, thiserror::Error)]

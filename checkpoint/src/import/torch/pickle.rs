@@ -349,7 +349,7 @@ mod tests {
     use super::*;
 
     fn tiny() -> Result<Vec<u8>, String> {
-        let file = include_bytes!("../../tests/data/tiny.pt");
+        let file = include_bytes!("../../../tests/data/tiny.pt");
         let entries = super::super::archive::entries(file)?;
         let pickle = entries.into_iter().find(|(name, _)| name.ends_with("data.pkl")).ok_or("no pickle")?;
         Ok(pickle.1.to_vec())
