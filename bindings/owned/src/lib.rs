@@ -34,9 +34,13 @@ self_cell!(
 /// A generator of pictures with all the memory that it needs.
 pub struct Generator {
     proved: Proved,
-    arena: Vec<u8>,
+    arena: Arena,
     kernels: Kernels,
 }
+
+/// Working memory for one picture at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Arena(Vec<u8>);
 
 /// Which picture to make.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,8 +69,8 @@ impl Generator {
         if model.image_shape().is_none() {
             return Err(Error::NoPictures);
         }
-        let mut arena = vec![0; model.arena_len() + ARENA_SLACK];
-        let kernels = Sampler::new(&model, &mut arena)?.kernels();
+        let mut arena = Arena(vec![0; model.arena_len() + ARENA_SLACK]);
+        let kernels = Sampler::new(&model, &mut arena.0)?.kernels();
         Ok(Self { proved, arena, kernels })
     }
 
@@ -75,14 +79,25 @@ impl Generator {
     /// # Errors
     /// [`Error::NoSuchClass`], [`Error::Guidance`], [`Error::Position`], or [`Error::Length`] of `pixels`.
     pub fn generate(&mut self, request: &Request, pixels: &mut [u8]) -> Result<(), Error> {
-        let (expected, given) = (self.image_len(), pixels.len());
-        if expected != given {
-            return Err(Error::Length { expected, given });
-        }
-        let (start, class, guidance) = self.check(request)?;
-        let mut sampler = Sampler::new(self.proved.borrow_dependent(), &mut self.arena)?;
-        pixels.copy_from_slice(sampler.generate_from(start, class, guidance));
-        Ok(())
+        let Self { proved, arena, .. } = self;
+        generate(proved.borrow_dependent(), arena, request, pixels)
+    }
+
+    /// As [`Generator::generate`] with other working memory, so that several threads can make pictures at once.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`].
+    pub fn generate_in(&self, arena: &mut Arena, request: &Request, pixels: &mut [u8]) -> Result<(), Error> {
+        arena.0.resize(self.arena.0.len(), 0);
+        generate(self.model(), arena, request, pixels)
+    }
+
+    /// Whether a request can be met, before any work is done.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`].
+    pub fn check(&self, request: &Request) -> Result<(), Error> {
+        check(self.model(), request).map(|_| ())
     }
 
     /// The model, for all that it tells about itself.
@@ -112,25 +127,39 @@ impl Generator {
 
     /// Weakest and strongest guidance that the model was trained on.
     pub fn guidance_range(&self) -> (f32, f32) {
-        let (weakest, strongest) = self.model().guidance_range();
-        (weakest.to_f32(), strongest.to_f32())
+        guidance_range(self.model())
     }
+}
 
-    fn check(&self, request: &Request) -> Result<(Start<'static>, Class, Guidance), Error> {
-        let Request { seed, class, guidance, towards } = *request;
-        let (weakest, strongest) = self.guidance_range();
-        if !(weakest..=strongest).contains(&guidance) {
-            return Err(Error::Guidance { given: guidance, weakest, strongest });
-        }
-        let start = match towards {
-            None => Start::Seed(seed),
-            Some((_, position)) if !(0.0..=1.0).contains(&position) => return Err(Error::Position(position)),
-            // The end itself has no number in 1/65536.
-            Some((to, 1.0)) => Start::Seed(to),
-            Some((to, position)) => Start::Between { from: seed, to, position: (position * 65536.0) as u16 },
-        };
-        let classes = self.model().classes();
-        let class = self.model().class(class).ok_or(Error::NoSuchClass { given: class, classes })?;
-        Ok((start, class, Guidance::from_f32(guidance)))
+fn generate(model: &Model, arena: &mut Arena, request: &Request, pixels: &mut [u8]) -> Result<(), Error> {
+    let (expected, given) = (model.image_len(), pixels.len());
+    if expected != given {
+        return Err(Error::Length { expected, given });
     }
+    let (start, class, guidance) = check(model, request)?;
+    let mut sampler = Sampler::new(model, &mut arena.0)?;
+    pixels.copy_from_slice(sampler.generate_from(start, class, guidance));
+    Ok(())
+}
+
+fn check(model: &Model, request: &Request) -> Result<(Start<'static>, Class, Guidance), Error> {
+    let Request { seed, class, guidance, towards } = *request;
+    let (weakest, strongest) = guidance_range(model);
+    if !(weakest..=strongest).contains(&guidance) {
+        return Err(Error::Guidance { given: guidance, weakest, strongest });
+    }
+    let start = match towards {
+        None => Start::Seed(seed),
+        Some((_, position)) if !(0.0..=1.0).contains(&position) => return Err(Error::Position(position)),
+        // The end itself has no number in 1/65536.
+        Some((to, 1.0)) => Start::Seed(to),
+        Some((to, position)) => Start::Between { from: seed, to, position: (position * 65536.0) as u16 },
+    };
+    let class = model.class(class).ok_or(Error::NoSuchClass { given: class, classes: model.classes() })?;
+    Ok((start, class, Guidance::from_f32(guidance)))
+}
+
+fn guidance_range(model: &Model) -> (f32, f32) {
+    let (weakest, strongest) = model.guidance_range();
+    (weakest.to_f32(), strongest.to_f32())
 }

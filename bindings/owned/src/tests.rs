@@ -1,6 +1,6 @@
 //! A generator of a shipped model.
 
-use super::{Error, Generator, Request};
+use super::{Arena, Error, Generator, Request};
 use driftlet_checkpoint::Checkpoint;
 use driftlet_quantize::{Options, Precision, quantize};
 use driftlet_runtime::{Guidance, Model, Sampler, Start};
@@ -29,6 +29,9 @@ fn pictures_are_the_runtimes() -> Result {
     for (towards, start) in starts {
         generator.generate(&Request { towards, ..REQUEST }, &mut pixels)?;
         assert_eq!(pixels, sampler.generate_from(start, class, Guidance::from_f32(1.5)));
+        let mut elsewhere = vec![0; pixels.len()];
+        generator.generate_in(&mut Arena::default(), &Request { towards, ..REQUEST }, &mut elsewhere)?;
+        assert_eq!(pixels, elsewhere);
     }
     assert_eq!((generator.image_shape(), generator.guidance_range()), ([28, 28, 1], (1.0, 4.0)));
     assert_eq!(generator.file(), bytes);
