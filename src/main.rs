@@ -50,6 +50,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // `driftlet inspect .. | head` ends quietly, as other programs do, not with a panic.
+    sigpipe::reset();
     let result = match Cli::parse().command {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         #[cfg(feature = "train")]

@@ -199,3 +199,23 @@ fn bench_gives_stable_json() -> Outcome {
     assert!(message.contains("driftlet quantize"), "{message}");
     Ok(())
 }
+
+/// A reader that has seen enough ends the program without a panic.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_panic() -> Outcome {
+    let directory = workshop()?;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_driftlet"))
+        .args(["sample", "m.drift", "--count", "5000", "--hash"])
+        .current_dir(directory.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()?;
+    // Closed before the first line is written.
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!message.contains("panicked"), "{message}");
+    Ok(())
+}

@@ -125,6 +125,14 @@ impl Generator {
         self.model().image_len()
     }
 
+    /// Names of the classes; their numbers where the file tells none.
+    #[cfg(feature = "names")]
+    pub fn class_names(&self) -> Vec<String> {
+        let notes: serde_json::Value = serde_json::from_slice(self.model().metadata()).unwrap_or_default();
+        let name = |index: u32| notes["class_names"][index as usize].as_str().map(str::to_owned);
+        (0..self.model().classes()).map(|index| name(index).unwrap_or_else(|| index.to_string())).collect()
+    }
+
     /// Weakest and strongest guidance that the model was trained on.
     pub fn guidance_range(&self) -> (f32, f32) {
         guidance_range(self.model())
