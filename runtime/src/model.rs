@@ -56,6 +56,16 @@ impl Guidance {
         (self.0 >> 8) as u16
     }
 
+    /// A strength in 1/65536, up to just below 256.
+    pub const fn from_q16(q16: u32) -> Self {
+        Self(if q16 < 1 << 24 { q16 } else { (1 << 24) - 1 })
+    }
+
+    /// The strength in 1/65536.
+    pub const fn to_q16(self) -> u32 {
+        self.0
+    }
+
     /// The nearest multiple of 1/65536; what lies outside `0..256`, and not-a-number, goes to the nearest end.
     #[cfg(feature = "float")]
     pub fn from_f32(strength: f32) -> Self {
