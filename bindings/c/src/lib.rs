@@ -25,7 +25,7 @@ pub extern "C" fn driftlet_abi_version() -> u32 {
 }
 
 /// Nothing panics after a file is proved; firmware that links no operating system still needs to name what would happen.
-#[cfg(all(not(feature = "std"), target_os = "none"))]
+#[cfg(not(feature = "std"))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     loop {
