@@ -1,7 +1,7 @@
 //! Many pictures at once: image `i` has seed `first + i`, and the same bytes whatever the number of threads.
 
 use anyhow::{Context, Result, bail};
-use driftlet_runtime::{Guidance, Model, Sampler};
+use driftlet_runtime::{Guidance, LineSampler, Model, Start};
 use rayon::prelude::*;
 
 use crate::model_file::arena;
@@ -39,15 +39,15 @@ pub fn generate(model: &Model, batch: &Batch, label: &str) -> Result<Vec<u8>> {
         model.class(class).with_context(|| no_such_class(class, model))?;
     }
     // Proves once that the model starts.
-    Sampler::new(model, &mut arena(model))?;
+    LineSampler::new(model, &mut arena(model))?;
     let progress = Progress::new(label, batch.count as u64);
     let mut pixels = vec![0; batch.count * height * width * channels];
     pixels.par_chunks_mut(height * width * channels).enumerate().for_each_init(
         || arena(model),
         |arena, (i, image)| {
             let class = model.class(batch.class_of(i, model.classes()));
-            if let (Ok(mut sampler), Some(class)) = (Sampler::new(model, arena), class) {
-                image.copy_from_slice(sampler.generate(batch.seed_of(i), class, batch.guidance));
+            if let (Ok(mut sampler), Some(class)) = (LineSampler::new(model, arena), class) {
+                sampler.generate_into(Start::Seed(batch.seed_of(i)), class, batch.guidance, image);
             }
             progress.step();
         },

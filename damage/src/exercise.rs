@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use aligned_vec::AVec;
 use driftlet_runtime::format::Precision;
-use driftlet_runtime::{GivenNoise, Guidance, Kernels, Model, Network, Sampler, Start, Step, View};
+use driftlet_runtime::{
+    GivenNoise, Guidance, Kernels, LineSampler, Model, Network, Sampler, Start, StartError, Step, View,
+};
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,9 @@ type Picture = (Vec<u8>, Vec<u32>);
 /// Pictures from some starts.
 fn generate(model: &Model, arena: &mut [u8], starts: &[(Start, u16)], kernels: Kernels) -> Vec<Picture> {
     let Some(class) = model.class(model.classes().saturating_sub(1)) else { panic!("a model without a class") };
+    if model.bands().is_some() {
+        return generate_lines(model, arena, starts, kernels);
+    }
     let Ok(mut sampler) = Sampler::new(model, arena) else { return Vec::new() };
     sampler.set_kernels(kernels);
     let picture = |&(start, guidance): &(Start, u16)| {
@@ -74,6 +79,30 @@ fn generate(model: &Model, arena: &mut [u8], starts: &[(Start, u16)], kernels: K
         assert!(sampler.rgb().count() <= sampler.picture().len());
         assert!(sampler.gray().count() <= sampler.picture().len());
         (sampler.picture().to_vec(), sampler.unrounded().map(f32::to_bits).collect())
+    };
+    starts.iter().map(picture).collect()
+}
+
+/// Pictures of a model that keeps none.
+fn generate_lines(model: &Model, arena: &mut [u8], starts: &[(Start, u16)], kernels: Kernels) -> Vec<Picture> {
+    let Some(class) = model.class(model.classes().saturating_sub(1)) else { panic!("a model without a class") };
+    assert_eq!(Sampler::new(model, arena).err(), Some(StartError::MakesLines));
+    let Ok(mut sampler) = LineSampler::new(model, arena) else { return Vec::new() };
+    sampler.set_kernels(kernels);
+    let picture = |&(start, guidance): &(Start, u16)| {
+        let (mut lines, mut pixels) = (0, Vec::new());
+        sampler.generate_lines(start, class, Guidance::from_q8(guidance), &mut |row, line| {
+            assert_eq!(row, lines, "lines come from the top, each once");
+            lines += 1;
+            pixels.extend(line);
+        });
+        assert_eq!(pixels.len(), model.image_len());
+        let done = sampler.generate_observed(start, class, Guidance::from_q8(guidance), &mut |step| {
+            assert!(fits(model, &step), "operator {}", step.index);
+            ControlFlow::Continue(())
+        });
+        assert!(done.is_continue());
+        (pixels, Vec::new())
     };
     starts.iter().map(picture).collect()
 }

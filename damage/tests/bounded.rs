@@ -33,6 +33,7 @@ fn chain(ops: u32) -> AVec<u8> {
             first: i,
             // All live to the end, so that every pair is compared to the last condition.
             last: ops,
+            window: 0,
         };
         values.extend(value.to_bytes());
         let op = if i == 0 {

@@ -8,18 +8,19 @@ use cortex_m_semihosting::hprintln;
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
 const MAX_WIDTH: usize = 64;
 
-/// Prints the first channel; every second line, since letters are twice as high as wide.
-pub fn draw(pixels: &[u8], width: usize, channels: usize) {
-    for row in pixels.chunks_exact(width * channels).step_by(2) {
-        let mut line = [b' '; MAX_WIDTH];
-        let letters = row.iter().step_by(channels).map(|&p| RAMP[usize::from(p) * RAMP.len() / 256]);
-        let mut len = 0;
-        for (place, letter) in line.iter_mut().zip(letters) {
-            *place = letter;
-            len += 1;
-        }
-        hprintln!("{}", core::str::from_utf8(&line[..len]).unwrap_or_default());
+/// Prints the first channel of a row of a picture; of every second row, since letters are twice as high as wide.
+pub fn draw(row: usize, pixels: &[u8], channels: usize) {
+    if row % 2 == 1 {
+        return;
     }
+    let mut line = [b' '; MAX_WIDTH];
+    let letters = pixels.iter().step_by(channels).map(|&p| RAMP[usize::from(p) * RAMP.len() / 256]);
+    let mut len = 0;
+    for (place, letter) in line.iter_mut().zip(letters) {
+        *place = letter;
+        len += 1;
+    }
+    hprintln!("{}", core::str::from_utf8(&line[..len]).unwrap_or_default());
 }
 
 /// Bytes as hexadecimal digits.

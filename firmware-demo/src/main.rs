@@ -1,4 +1,5 @@
-//! One picture per class from a microcontroller without a heap, an operating system, or a float instruction.
+//! One picture per class from a microcontroller without a heap, an operating system, or a float instruction. Rows are drawn
+//! as they come: of a model that runs in bands (`driftlet quantize --ram-limit`) no whole picture is ever in memory.
 #![no_std]
 #![no_main]
 
@@ -14,7 +15,7 @@ use cortex_m::{Peripherals, singleton};
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::hprintln;
-use driftlet_runtime::{Aligned, Guidance, Model, Sampler, Start, Step};
+use driftlet_runtime::{Aligned, Guidance, LineSampler, Model, Start, Step, View};
 use sha2::{Digest, Sha256};
 
 use ascii::Hex;
@@ -52,13 +53,14 @@ fn run() -> Result<(), &'static str> {
     let [_, width, channels] = model.image_shape().ok_or("the model makes no pictures")?;
     let mut counter = Counter::new(peripherals.SYST);
     let mut per_op = [0u64; MAX_OPS];
-    let mut sampler = Sampler::new(&model, &mut arena.0).map_err(|_| "the model does not start")?;
+    let mut sampler = LineSampler::new(&model, &mut arena.0).map_err(|_| "the model does not start")?;
     let mut all = Sha256::new();
     let mut instructions = 0;
     let mut pictures = 0u64;
     while let Some(class) = model.class(pictures as u32).filter(|_| pictures < u64::from(model.classes().max(1))) {
         let seed = FIRST_SEED + pictures;
         let mut this = 0;
+        let mut hash = Sha256::new();
         counter.restart();
         let observe = &mut |step: Step| {
             let count = counter.lap();
@@ -66,14 +68,23 @@ fn run() -> Result<(), &'static str> {
             if let Some(total) = per_op.get_mut(step.index as usize) {
                 *total += count;
             }
+            // Only pixels have this type.
+            if let View::U8(rows) = step.output {
+                for (row, pixels) in (step.row as usize..).zip(rows.chunks_exact(width * channels)) {
+                    ascii::draw(row, pixels, channels);
+                    hash.update(pixels);
+                    all.update(pixels);
+                }
+                counter.restart();
+            }
             ControlFlow::Continue(())
         };
-        let start = Start::Seed(seed);
-        let pixels = sampler.generate_observed(start, class, Guidance::from_q8(256), observe).ok_or("broken off")?;
-        ascii::draw(pixels, width, channels);
-        hprintln!("{}  seed {} class {} guidance 1", Hex(&Sha256::digest(pixels)), seed, pictures);
+        let done = sampler.generate_observed(Start::Seed(seed), class, Guidance::from_q8(256), observe);
+        if done.is_break() {
+            return Err("broken off");
+        }
+        hprintln!("{}  seed {} class {} guidance 1", Hex(&hash.finalize()), seed, pictures);
         hprintln!("{} instructions", this);
-        all.update(pixels);
         instructions += this;
         pictures += 1;
     }

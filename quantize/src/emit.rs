@@ -8,18 +8,28 @@ use driftlet_runtime::format::{
 };
 
 use crate::QuantizeError;
-use crate::plan;
+use crate::RamLimit;
+use crate::plan::section::{Placed, place};
 use crate::program::{Metadata, Program};
 
-/// Plans memory, lays the sections out, and writes them; weights are made one at a time.
-pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + Seek)) -> Result<(), QuantizeError> {
+/// Plans memory within a limit, lays the sections out, and writes them; weights are made one at a time.
+pub fn emit(
+    program: &Program,
+    metadata: &Metadata,
+    limit: RamLimit,
+    sink: &mut (impl Write + Seek),
+) -> Result<(), QuantizeError> {
     let records = program.tensors.len().max(program.values.len()).max(program.ops.len());
     if records > MAX_RECORDS as usize {
         return Err(QuantizeError::TooLarge("more than 4096 tensors, values or operators"));
     }
-    let lives = plan::lives(program);
-    let plan = plan::plan(&lives.values, &lives.permitted);
-    let metadata = Metadata { arena_bound: Some(plan.bound), arena_bound_op: Some(plan.bound_op), ..metadata.clone() };
+    let Placed { section: bands, lives, plan, whole_arena } = place(program, limit)?;
+    let metadata = Metadata {
+        arena_bound: Some(plan.bound),
+        arena_bound_op: Some(plan.bound_op),
+        arena_whole: bands.as_ref().map(|_| whole_arena),
+        ..metadata.clone()
+    };
     let metadata = serde_json::to_vec(&metadata).map_err(|e| QuantizeError::Defect(e.to_string()))?;
 
     let mut end = HEADER_LEN;
@@ -56,6 +66,9 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
         put(tensors_at.0 + i * TensorRecord::LEN, &record.to_bytes());
     }
     for (i, ((value, life), &offset)) in program.values.iter().zip(&lives.values).zip(&plan.offsets).enumerate() {
+        let window = bands.as_ref().and_then(|section| section.window(program, i));
+        // What bands keep has its place before it is written.
+        let writer = program.ops.iter().position(|op| window.is_some() && op.output as usize == i);
         let record = ValueRecord {
             dtype: value.dtype,
             bits: value.bits,
@@ -63,8 +76,9 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
             shape: value.shape.map(|d| d as u32),
             offset: offset as u32,
             scale_bits: value.scale.to_bits(),
-            first: life.first as u32,
+            first: writer.unwrap_or(life.first) as u32,
             last: life.last as u32,
+            window: window.map_or(0, |window| window.rows),
         };
         put(values_at.0 + i * ValueRecord::LEN, &record.to_bytes());
     }
@@ -101,6 +115,8 @@ pub fn emit(program: &Program, metadata: &Metadata, sink: &mut (impl Write + See
         output: program.output as u32,
         pixels: program.pixels.map_or(NONE, |v| v as u32),
         features: program.features.map_or(NONE, |v| v as u32),
+        bands_first: bands.as_ref().map_or(0, |section| section.first as u32),
+        bands_height: bands.as_ref().map_or(0, |section| section.height),
     };
     tables[..HEADER_LEN].copy_from_slice(&header.to_bytes());
     header.tables_crc = crc32(0, &tables[24..]);

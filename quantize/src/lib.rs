@@ -57,6 +57,19 @@ pub enum Activations {
     Sixteen,
 }
 
+/// What the arena may take: where whole maps take more, the last operators of a generator of pictures run in bands, and its
+/// pictures come line by line ([`LineSampler`](driftlet_runtime::LineSampler)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RamLimit {
+    /// Whole maps, and whole pictures.
+    #[default]
+    None,
+    /// So many bytes.
+    Bytes(usize),
+    /// As little as bands reach.
+    Least,
+}
+
 /// How to quantize.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -71,6 +84,8 @@ pub struct Options {
     pub calibration_samples: Option<u32>,
     /// Seed of the first of these pictures.
     pub calibration_seed: u64,
+    /// What the arena may take.
+    pub ram_limit: RamLimit,
 }
 
 impl Options {
@@ -82,6 +97,7 @@ impl Options {
             activations: Activations::Sixteen,
             calibration_samples: None,
             calibration_seed: 1 << 32,
+            ram_limit: RamLimit::None,
         }
     }
 }
@@ -198,12 +214,13 @@ fn run(
         layers: graph.nodes.iter().map(|node| Layer { name: node.op.name().into(), sqnr: None }).collect(),
         arena_bound: None,
         arena_bound_op: None,
+        arena_whole: None,
         calibration: None,
     };
     // Only generators can calibrate themselves.
     let generator = !graph.nodes.iter().any(|node| matches!(node.op, graph::Op::Input));
     if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
-        return emit::emit(&float::program(graph, options.precision, None)?, &metadata, sink);
+        return emit::emit(&float::program(graph, options.precision, None)?, &metadata, options.ram_limit, sink);
     }
     let reference = Runnable::reference(graph, &metadata)?;
     release();
@@ -221,7 +238,7 @@ fn run(
     layers.for_each(|(layer, ratio)| layer.sqnr = ratio.map(|ratio| (ratio * 10.0).round() / 10.0));
     // Before the weights are read once more.
     drop((reference, candidate));
-    emit::emit(&program, &metadata, sink)
+    emit::emit(&program, &metadata, options.ram_limit, sink)
 }
 
 /// Why a checkpoint cannot be quantized.
@@ -241,6 +258,19 @@ pub enum QuantizeError {
     /// The result is larger than the format allows.
     #[error("the model is too large for a .drift file: {0}")]
     TooLarge(&'static str),
+    /// Not even bands make the arena small enough.
+    #[error(
+        "the arena needs {least} bytes at least ({whole} with whole maps), more than the limit of {limit}; raise the limit, \
+         give 8-bit activations, or choose a smaller network"
+    )]
+    RamLimit {
+        /// Bytes allowed.
+        limit: usize,
+        /// The least that was found.
+        least: usize,
+        /// Without bands.
+        whole: usize,
+    },
     /// ONNX export does not know an operator.
     #[error("{0} is not exported to ONNX yet")]
     NotInOnnx(&'static str),

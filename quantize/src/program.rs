@@ -65,6 +65,11 @@ impl Value {
         self.shape.iter().product::<usize>() * self.dtype.size() as usize
     }
 
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.bytes() / self.shape[0].max(1)
+    }
+
     /// Working memory of so many bytes.
     pub fn scratch(bytes: usize) -> Self {
         Self { dtype: DType::U8, bits: 8, zero_point: 0, scale: 1.0, shape: [1, 1, bytes] }
@@ -103,6 +108,9 @@ pub struct Metadata {
     /// Least arena that any plan of these operators could have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arena_bound: Option<usize>,
+    /// The arena if nothing ran in bands, where something does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arena_whole: Option<usize>,
     /// The operator that needs so much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arena_bound_op: Option<usize>,

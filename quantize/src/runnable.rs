@@ -8,11 +8,11 @@ use driftlet_runtime::format::{ALIGN, Precision};
 use driftlet_runtime::{Kernels, Model, Sampler};
 use memmap2::Mmap;
 
-use crate::QuantizeError;
 use crate::emit::emit;
 use crate::float;
 use crate::graph::Graph;
 use crate::program::{Metadata, Program, Tensor};
+use crate::{QuantizeError, RamLimit};
 
 /// Larger files are kept in half precision, on disk: a machine that can just hold the checkpoint can still quantize it.
 const LARGE: usize = 64 << 20;
@@ -37,11 +37,11 @@ impl Runnable {
     pub fn new(program: &Program, metadata: &Metadata) -> Result<Self, QuantizeError> {
         if weights(program) <= LARGE {
             let mut file = Cursor::new(Vec::new());
-            emit(program, metadata, &mut file)?;
+            emit(program, metadata, RamLimit::None, &mut file)?;
             return Ok(Self::InMemory(AVec::from_slice(ALIGN as usize, &file.into_inner())));
         }
         let file = tempfile::NamedTempFile::new().map_err(QuantizeError::Write)?;
-        emit(program, metadata, &mut BufWriter::new(&file))?;
+        emit(program, metadata, RamLimit::None, &mut BufWriter::new(&file))?;
         // The mapping keeps the content when the name is gone.
         let mapping = map_file(file.path()).map_err(|e| QuantizeError::Defect(e.to_string()))?;
         Ok(Self::OnDisk(mapping))

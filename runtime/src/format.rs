@@ -412,6 +412,10 @@ pub struct Header {
     pub pixels: u32,
     /// Value that holds a feature vector; [`NONE`] where there is none.
     pub features: u32,
+    /// First operator of the section that runs in bands, see [`crate::bands`]; it goes on to the last. 0 where there is none.
+    pub bands_first: u32,
+    /// Rows of the picture that a band makes; 0 where no section runs in bands.
+    pub bands_height: u32,
 }
 
 impl Header {
@@ -437,6 +441,8 @@ impl Header {
             output: u32_at(b, 80),
             pixels: u32_at(b, 84),
             features: u32_at(b, 88),
+            bands_first: u32_at(b, 92),
+            bands_height: u32_at(b, 96),
         }
     }
 
@@ -461,12 +467,14 @@ impl Header {
         put(80, self.output);
         put(84, self.pixels);
         put(88, self.features);
+        put(92, self.bands_first);
+        put(96, self.bands_height);
         b
     }
 
     /// Whether the bytes that no field owns are zero, as this version demands.
     pub fn reserved_is_zero(b: &[u8; HEADER_LEN]) -> bool {
-        b[25..28].iter().chain(&b[92..]).all(|&v| v == 0)
+        b[25..28].iter().chain(&b[100..]).all(|&v| v == 0)
     }
 }
 
@@ -522,8 +530,10 @@ pub struct ValueRecord {
     pub scale_bits: u32,
     /// Operator that writes it.
     pub first: u32,
-    /// Last operator that reads it; the number of operators for results.
+    /// Last operator that reads it; the number of operators for results, and where bands read or keep it to the end.
     pub last: u32,
+    /// Rows that the arena holds at a time, of a value that is made in bands; 0 for all.
+    pub window: u32,
 }
 
 impl ValueRecord {
@@ -535,11 +545,8 @@ impl ValueRecord {
         f32::from_bits(self.scale_bits)
     }
 
-    /// Reads a record; `None` for an unknown type or a reserved byte that is not zero.
+    /// Reads a record; `None` for an unknown type.
     pub fn from_bytes(b: &[u8; Self::LEN]) -> Option<Self> {
-        if b[32..] != [0; 4] {
-            return None;
-        }
         Some(Self {
             dtype: DType::from_code(b[0])?,
             bits: b[1],
@@ -549,6 +556,7 @@ impl ValueRecord {
             scale_bits: u32_at(b, 20),
             first: u32_at(b, 24),
             last: u32_at(b, 28),
+            window: u32_at(b, 32),
         })
     }
 
@@ -558,7 +566,7 @@ impl ValueRecord {
         (b[0], b[1]) = (self.dtype as u8, self.bits);
         b[2..4].copy_from_slice(&self.zero_point.to_le_bytes());
         let [h, w, c] = self.shape;
-        for (i, v) in [h, w, c, self.offset, self.scale_bits, self.first, self.last].iter().enumerate() {
+        for (i, v) in [h, w, c, self.offset, self.scale_bits, self.first, self.last, self.window].iter().enumerate() {
             b[4 + 4 * i..8 + 4 * i].copy_from_slice(&v.to_le_bytes());
         }
         b
@@ -750,6 +758,7 @@ mod tests {
             scale_bits: 0.5f32.to_bits(),
             first: 1,
             last: 9,
+            window: 3,
         };
         assert_eq!(ValueRecord::from_bytes(&value.to_bytes()), Some(value));
         let tensor = TensorRecord { dtype: DType::F16, dims: [1, 2, 3, 4], offset: 128 };
@@ -774,6 +783,8 @@ mod tests {
             output: 20,
             pixels: 21,
             features: 22,
+            bands_first: 23,
+            bands_height: 24,
         };
         assert_eq!(Header::from_bytes(&header.to_bytes()), header);
         assert!(Header::reserved_is_zero(&header.to_bytes()));

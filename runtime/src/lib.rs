@@ -40,6 +40,12 @@
 //!
 //! [`Sampler::generate_batch`] makes one picture after the other into the caller's memory, by one arena.
 //!
+//! ## Line by line
+//!
+//! A [`LineSampler`] hands a picture out line by line, to a display say. It runs every model of pictures, and alone those whose
+//! file says that their last operators run in bands ([`Model::bands`], `driftlet quantize --ram-limit`): their whole
+//! picture never lies in the arena, nor do their largest maps.
+//!
 //! ## Other starts
 //!
 //! [`Sampler::generate_from`] takes a [`Start`]: a seed, a place on the way [between two seeds](Start::Between), or
@@ -98,9 +104,11 @@
 #[cfg(target_endian = "big")]
 compile_error!("a .drift file is used in place and is little-endian; big-endian targets are not supported");
 
+pub mod bands;
 mod execute;
 pub mod format;
 mod kernels;
+mod lines;
 mod model;
 pub mod noise;
 pub mod panels;
@@ -114,7 +122,8 @@ mod workers;
 
 pub use execute::{Step, View};
 pub use kernels::{Kernels, attention_scratch_len};
-pub use model::{Class, Guidance, Model, OpInfo, ParseError};
+pub use lines::LineSampler;
+pub use model::{Bands, Class, Guidance, Model, OpInfo, ParseError};
 #[cfg(feature = "float")]
 pub use pixels::from_unit;
 #[cfg(feature = "std")]

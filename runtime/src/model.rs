@@ -176,6 +176,12 @@ impl<'a> Model<'a> {
         self.header.weights.count as usize
     }
 
+    /// The operators that run a few rows at a time, see [`crate::bands`]; `None` for a model that makes whole maps.
+    pub fn bands(&self) -> Option<Bands> {
+        let Header { bands_first: first, bands_height: height, .. } = self.header;
+        (height > 0).then_some(Bands { first, height })
+    }
+
     /// Number of operators.
     pub fn op_count(&self) -> u32 {
         self.header.ops.count
@@ -251,7 +257,21 @@ impl<'a> Model<'a> {
     /// # Ok(()) }
     /// ```
     pub fn work(&self) -> u64 {
-        (0..self.op_count()).fold(0, |sum: u64, index| sum.saturating_add(self.op_work(&self.op(index))))
+        let whole = (0..self.op_count()).map(|index| self.op_work(&self.op(index)));
+        whole.chain([self.bands_work()]).fold(0, u64::saturating_add)
+    }
+
+    /// What bands add: operators run, and windows move, at most once a band; the rows made are the same.
+    fn bands_work(&self) -> u64 {
+        let Some(bands) = self.bands() else { return 0 };
+        let ops = (bands.first..self.op_count()).map(|index| self.op(index));
+        let once = ops.map(|op| {
+            let tensors = [op.weight, op.bias, op.rescale].into_iter().filter(|&t| t != NONE);
+            let tensors = tensors.map(|t| self.tensor(t).elements()).sum::<u64>();
+            tensors.saturating_add(self.value(op.output).range().len() as u64).saturating_add(64)
+        });
+        let count = self.value(self.header.pixels).shape[0].div_ceil(bands.height);
+        once.fold(0, u64::saturating_add).saturating_mul(count.into())
     }
 
     fn op_work(&self, op: &OpRecord) -> u64 {
@@ -324,6 +344,15 @@ fn proved<T>(value: Option<T>) -> T {
     }
 }
 
+/// The section of a model that runs in bands: from an operator to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bands {
+    /// Its first operator.
+    pub first: u32,
+    /// Rows of the picture that a band makes.
+    pub height: u32,
+}
+
 /// What an operator is, for listings.
 #[derive(Clone, Copy, Debug)]
 pub struct OpInfo {
@@ -361,7 +390,19 @@ impl ValueRecord {
     /// The bytes that it takes in the arena.
     pub fn range(&self) -> core::ops::Range<usize> {
         let start = self.offset as usize;
-        start..start + self.elements() * self.dtype.size() as usize
+        let rows = if self.window == 0 { self.shape[0] } else { self.window };
+        start..start + rows as usize * self.row_len()
+    }
+
+    /// Bytes of a row.
+    pub(crate) fn row_len(&self) -> usize {
+        self.shape[1] as usize * self.shape[2] as usize * self.dtype.size() as usize
+    }
+
+    /// Some rows of it, the first of which lies in the arena so many rows behind its beginning.
+    pub(crate) fn rows(&self, behind: u32, count: u32) -> Self {
+        let offset = self.offset + behind * self.row_len() as u32;
+        Self { offset, shape: [count, self.shape[1], self.shape[2]], window: 0, ..*self }
     }
 }
 

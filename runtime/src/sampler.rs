@@ -54,10 +54,14 @@ impl<'a> Sampler<'a> {
     /// not start at a multiple of 16.
     ///
     /// # Errors
-    /// [`StartError::ArenaTooSmall`], or [`StartError::NotAGenerator`] for a model that looks at pictures.
+    /// [`StartError::ArenaTooSmall`]; [`StartError::NotAGenerator`] for a model that looks at pictures;
+    /// [`StartError::MakesLines`] for one that keeps no picture, which [`LineSampler`](crate::LineSampler) starts.
     pub fn new(model: &Model<'a>, arena: &'a mut [u8]) -> Result<Self, StartError> {
         if model.source(OpKind::Input).is_some() {
             return Err(StartError::NotAGenerator);
+        }
+        if model.bands().is_some() {
+            return Err(StartError::MakesLines);
         }
         Ok(Self { model: *model, arena: place(model, arena)?, engine: engine()? })
     }
@@ -330,7 +334,7 @@ impl<'a> Network<'a> {
 }
 
 /// The fastest kernels that the processor has, or those that the environment asks for.
-fn engine<'e>() -> Result<Engine<'e>, StartError> {
+pub(crate) fn engine<'e>() -> Result<Engine<'e>, StartError> {
     #[cfg(feature = "std")]
     if let Some(name) = std::env::var_os("DRIFTLET_KERNEL") {
         let kernels = name.to_str().and_then(Kernels::named).ok_or(StartError::NoSuchKernels)?;
@@ -340,7 +344,7 @@ fn engine<'e>() -> Result<Engine<'e>, StartError> {
 }
 
 /// Cuts the arena to the length that the model needs, from the first aligned byte on.
-fn place<'a>(model: &Model, arena: &'a mut [u8]) -> Result<&'a mut [u8], StartError> {
+pub(crate) fn place<'a>(model: &Model, arena: &'a mut [u8]) -> Result<&'a mut [u8], StartError> {
     let skip = arena.as_ptr().align_offset(ARENA_ALIGN);
     let (needed, given) = (skip.saturating_add(model.arena_len()), arena.len());
     arena.get_mut(skip..needed).ok_or(StartError::ArenaTooSmall { needed, given })
@@ -371,6 +375,8 @@ pub enum StartError {
     NotAGenerator,
     /// A `Network` needs a model that takes pictures.
     NotANetwork,
+    /// The model makes its picture in bands and keeps none of it; a [`LineSampler`](crate::LineSampler) hands out lines.
+    MakesLines,
     /// The environment variable `DRIFTLET_KERNEL` names none of this processor's [`Kernels`].
     NoSuchKernels,
 }
@@ -383,6 +389,9 @@ impl fmt::Display for StartError {
             }
             Self::NotAGenerator => f.write_str("the model looks at pictures and makes none; give a generator"),
             Self::NotANetwork => f.write_str("the model takes no pictures; give a classifier"),
+            Self::MakesLines => f.write_str(
+                "the model makes its picture line by line and keeps none of it; start it with `LineSampler`",
+            ),
             Self::NoSuchKernels => {
                 f.write_str("DRIFTLET_KERNEL names no kernels of this processor; those there are:")?;
                 Kernels::available().try_for_each(|kernels| write!(f, " {}", kernels.name()))

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use driftlet_runtime::{Class, Guidance, Model, Sampler, Start};
+use driftlet_runtime::{Class, Guidance, LineSampler, Model, Start};
 
 use super::peak::Peak;
 
@@ -12,7 +12,7 @@ const BLOCK: Duration = Duration::from_millis(5);
 
 /// Makes pictures of one class and guidance, a seed after the other.
 pub struct Pictures<'s, 'a> {
-    sampler: &'s mut Sampler<'a>,
+    sampler: &'s mut LineSampler<'a>,
     class: Class,
     guidance: Guidance,
     seed: u64,
@@ -20,23 +20,26 @@ pub struct Pictures<'s, 'a> {
 
 impl<'s, 'a> Pictures<'s, 'a> {
     /// Pictures of the first class at the weakest guidance.
-    pub fn new(model: &Model, sampler: &'s mut Sampler<'a>) -> Option<Self> {
+    pub fn new(model: &Model, sampler: &'s mut LineSampler<'a>) -> Option<Self> {
         Some(Self { sampler, class: model.class(0)?, guidance: model.guidance_range().0, seed: 0 })
     }
 
     /// Makes the next one.
     pub fn next(&mut self) {
-        self.sampler.generate(self.seed, self.class, self.guidance);
+        self.sampler.generate_lines(Start::Seed(self.seed), self.class, self.guidance, &mut |_, _| ());
         self.seed += 1;
     }
 
-    /// Makes the next one and adds the time of every operator to its list.
+    /// Makes the next one and adds the time of every operator, over all its bands, to its list.
     fn next_profiled(&mut self, times: &mut [Vec<Duration>]) {
+        times.iter_mut().for_each(|times| times.push(Duration::ZERO));
         let mut before = Instant::now();
         // An observer that never stops.
         let _ = self.sampler.generate_observed(Start::Seed(self.seed), self.class, self.guidance, &mut |step| {
             let now = Instant::now();
-            times[step.index as usize].push(now - before);
+            if let Some(time) = times[step.index as usize].last_mut() {
+                *time += now - before;
+            }
             before = now;
             ControlFlow::Continue(())
         });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use driftlet_checkpoint::map_file;
-use driftlet_runtime::{Model, OpInfo, Pool, Sampler};
+use driftlet_runtime::{LineSampler, Model, OpInfo, Pool};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -72,7 +72,7 @@ fn measure(Arguments { model: path, seconds, threads, .. }: &Arguments) -> Resul
     let model = Model::parse(&file).with_context(in_file)?;
     let parsed = start.elapsed();
     let mut memory = arena(&model);
-    let mut sampler = Sampler::new(&model, &mut memory).with_context(in_file)?;
+    let mut sampler = LineSampler::new(&model, &mut memory).with_context(in_file)?;
     sampler.set_workers(&pool);
     let kernels = sampler.kernels().name();
     let mut pictures = Pictures::new(&model, &mut sampler).with_context(in_file)?;

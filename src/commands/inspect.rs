@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use driftlet_runtime::format::OpKind;
-use driftlet_runtime::{Model, OpInfo};
+use driftlet_runtime::{Bands, Model, OpInfo};
 use serde_json::{Value, json};
 
 use crate::model_file::ModelFile;
@@ -47,6 +47,7 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
                 "zero_point": op.output.zero_point,
                 "arena_offset": op.output.offset,
                 "inputs": op.inputs.iter().flatten().map(|v| v.shape).collect::<Vec<_>>(),
+                "window_rows": (op.output.window > 0).then_some(op.output.window),
                 "in_place": op.in_place,
                 "scratch_bytes": op.scratch_len,
                 "macs": op.macs,
@@ -62,6 +63,7 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
         "bytes": file.bytes().len(),
         "weight_bytes": model.weight_len(),
         "arena_bytes": model.arena_len(),
+        "bands": model.bands().map(|bands| json!({ "first_op": bands.first, "rows": bands.height })),
         "macs": ops(model).map(|op| op.macs).sum::<u64>(),
         "image": model.image_shape(),
         "noise": model.noise_len(),
@@ -85,7 +87,12 @@ fn table(file: &ModelFile, model: &Model) {
     );
     for (i, op) in ops(model).enumerate() {
         let residual = matches!(op.kind, OpKind::Linear | OpKind::Conv2d) && op.inputs[1].is_some();
-        let place = if op.in_place { " (in place)" } else { "" };
+        let place = match (op.output.window, op.in_place) {
+            (0, false) => String::new(),
+            (0, true) => " (in place)".into(),
+            (rows, false) => format!(" ({rows} rows)"),
+            (rows, true) => format!(" ({rows} rows, in place)"),
+        };
         let name = format!("{}{}{place}", op.kind.name(), if residual { " + residual" } else { "" });
         let shape = |s: [u32; 3]| format!("{}x{}x{}", s[0], s[1], s[2]);
         let input = op.inputs[0].map_or_else(String::new, |v| shape(v.shape));
@@ -102,10 +109,25 @@ fn table(file: &ModelFile, model: &Model) {
     println!("precision {}", model.precision().name());
     println!("flash     {} bytes, of which weights {}", file.bytes().len(), model.weight_len());
     println!("arena     {} bytes{}", model.arena_len(), beside_bound(model, &metadata).unwrap_or_default());
+    if let Some(bands) = bands(model, &metadata) {
+        println!("bands     {bands}");
+    }
     println!("in place  {} of {} operators", ops(model).filter(|op| op.in_place).count(), model.op_count());
     println!("scratch   {} bytes at most, within the arena", ops(model).map(|op| op.scratch_len).max().unwrap_or(0));
     println!("MACs      {}", ops(model).map(|op| op.macs).sum::<u64>());
     println!("sha256    {}", file.hash());
+}
+
+/// What runs in bands, and what the arena would be without them; `None` for a model of whole maps.
+fn bands(model: &Model, metadata: &Value) -> Option<String> {
+    let Bands { first, height } = model.bands()?;
+    let whole = metadata["arena_whole"].as_u64().map(|bytes| format!(", where whole maps need {bytes}"));
+    let last = model.op_count() - 1;
+    Some(format!(
+        "operators {first} to {last}, {height} rows of the picture at a time: arena {} bytes{}; pictures come line by line",
+        model.arena_len(),
+        whole.unwrap_or_default()
+    ))
 }
 
 /// How the arena compares with the least that any plan needs; `None` for files that do not say.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
-use driftlet_quantize::{Activations, Options, Precision, quantize_to, quantize_with_decoder_to};
+use driftlet_quantize::{Activations, Options, Precision, RamLimit, quantize_to, quantize_with_decoder_to};
 
 use crate::model_file::{ModelFile, name_of};
 
@@ -30,6 +30,22 @@ pub struct Arguments {
     /// Pictures generated to learn the ranges of activations; 256 if left out, and fewer for networks that take long
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     calibration_samples: Option<u32>,
+    /// Most bytes of the arena (as 32K, 1M), or `least`: where whole maps do not fit, the last operators run a few rows at a
+    /// time, and the picture comes line by line
+    #[arg(long, value_parser = ram_limit, value_name = "BYTES")]
+    ram_limit: Option<RamLimit>,
+}
+
+fn ram_limit(text: &str) -> Result<RamLimit, String> {
+    if text == "least" {
+        return Ok(RamLimit::Least);
+    }
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
+    };
+    let bytes = digits.parse().ok().and_then(|number: usize| number.checked_mul(unit)).filter(|&bytes| bytes > 0);
+    bytes.map(RamLimit::Bytes).ok_or("a number of bytes such as 32768, 32K or 1M, or `least`".into())
 }
 
 /// Widths of activations on the command line.
@@ -85,6 +101,7 @@ fn write(arguments: &Arguments) -> Result<()> {
         ActivationBits::Sixteen => Activations::Sixteen,
     };
     options.calibration_samples = arguments.calibration_samples;
+    options.ram_limit = arguments.ram_limit.unwrap_or_default();
     let mut refused = None;
     let written = write_atomic_with(&arguments.out, |temporary| {
         let mut sink = BufWriter::new(File::create(temporary)?);

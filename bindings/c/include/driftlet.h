@@ -95,6 +95,10 @@ typedef enum driftlet_status {
      The file cannot be read.
      */
     DRIFTLET_STATUS_CANNOT_READ = 13,
+    /*
+     The model makes its picture in bands and keeps none of it.
+     */
+    DRIFTLET_STATUS_MAKES_LINES = 14,
 } driftlet_status;
 
 /*

@@ -36,6 +36,8 @@ pub enum Status {
     NoSuchKernels = 12,
     /// The file cannot be read.
     CannotRead = 13,
+    /// The model makes its picture in bands and keeps none of it.
+    MakesLines = 14,
 }
 
 impl Status {
@@ -59,6 +61,7 @@ impl Status {
             Self::PositionOutOfRange => c"the position is above DRIFTLET_ONE",
             Self::NoSuchKernels => c"DRIFTLET_KERNEL names no kernels of this processor",
             Self::CannotRead => c"the file cannot be read",
+            Self::MakesLines => c"the model keeps no whole picture; quantize without --ram-limit",
         }
     }
 }
@@ -80,6 +83,7 @@ impl From<StartError> for Status {
         match error {
             StartError::ArenaTooSmall { .. } => Self::ArenaTooSmall,
             StartError::NotAGenerator | StartError::NotANetwork => Self::NotAGenerator,
+            StartError::MakesLines => Self::MakesLines,
             StartError::NoSuchKernels => Self::NoSuchKernels,
         }
     }
@@ -103,6 +107,7 @@ pub extern "C" fn driftlet_status_text(status: u32) -> *const c_char {
         Status::PositionOutOfRange,
         Status::NoSuchKernels,
         Status::CannotRead,
+        Status::MakesLines,
     ];
     let found = known.into_iter().find(|&known| known as u32 == status);
     found.map_or(c"unknown status", Status::text).as_ptr()

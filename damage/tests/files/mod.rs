@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use driftlet_matrix::Network;
 use driftlet_quantize::graph::{Filter, Graph, Layout, Op, Window};
-use driftlet_quantize::{Activations, Description, Options, Precision, QuantizeError, quantize_graph};
+use driftlet_quantize::{Activations, Description, Options, Precision, QuantizeError, RamLimit, quantize_graph};
 use driftlet_runtime::format::{ConcatMode, PoolMode, ResizeMode};
 
 /// A `.drift` file and its name.
@@ -25,9 +25,17 @@ pub fn files() -> Result<Vec<File>, QuantizeError> {
             if generates || precision != Precision::Int8 {
                 let name = format!("{}-{ending}", network.name);
                 let options = Options { activations, calibration_samples: Some(4), ..Options::new("", precision) };
-                let mut file = Cursor::new(Vec::new());
-                quantize_graph(&network.graph, &Description::default(), &options, &mut file)?;
-                files.push((name, file.into_inner()));
+                let made = |options: &Options| {
+                    let mut file = Cursor::new(Vec::new());
+                    quantize_graph(&network.graph, &Description::default(), options, &mut file)?;
+                    Ok::<_, QuantizeError>(file.into_inner())
+                };
+                files.push((name.clone(), made(&options)?));
+                // Networks of pictures in bands too.
+                let least = made(&Options { ram_limit: RamLimit::Least, ..options })?;
+                if files.last().is_some_and(|(_, whole)| *whole != least) {
+                    files.push((format!("{name}-bands"), least));
+                }
             }
         }
     }

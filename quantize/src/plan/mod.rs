@@ -10,10 +10,11 @@ mod lives;
 #[cfg(test)]
 mod presets;
 mod search;
+pub mod section;
 #[cfg(test)]
 mod tests;
 
-pub use lives::lives;
+pub use lives::{Lives, lives};
 
 /// A value, or working memory: alive from one operator to another, both included.
 #[derive(Clone, Copy, Debug)]

@@ -38,7 +38,7 @@ fn integers<'g>(graph: &'g Graph<'g>, activations: Activations) -> Program<'g> {
 
 /// Plans a program, prints a row, and returns the bytes of the arena.
 fn check(name: &str, numbers: &str, program: &Program) -> usize {
-    let lives = lives(program);
+    let lives = lives(program, None);
     let plan = plan(&lives.values, &lives.permitted);
     let apart = super::plan(&lives.values, &[]);
     let (ratio, op) = (plan.arena as f64 / plan.bound as f64, program.ops[plan.bound_op].kind.name());

@@ -97,7 +97,7 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
         OpKind::Mul => float::mul(read[0], op.function, read[1], out),
         OpKind::Gate => float::gate(read[1], read[0], z, out),
         OpKind::Add if op.weight != NONE => {
-            float::add_weights::<W>(read[0], step.model.tensor_data(op.weight), out);
+            float::add_weights::<W>(read[0], step.constant().unwrap_or_default(), out);
         }
         OpKind::Add => float::add(read[0], read[1], out),
         OpKind::Attention => {

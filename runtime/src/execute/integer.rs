@@ -82,7 +82,7 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
             int8::gate(kernels, workers, operands, scales(fixed), &mut out);
         }
         OpKind::Add => {
-            let constant = step.optional(op.weight);
+            let constant = step.constant();
             let b = match constant {
                 Some(constant) => Operand { ints: Ints::I16(constant), zero: 0, bits: 16 },
                 None => operand(1),

@@ -31,7 +31,10 @@ pub fn borrow<'a>(
     let (a, b, c): (&[u8], &[u8], &[u8]) = (a, b, c);
     let read = |value: &ValueRecord| {
         let range = value.range();
-        if range == written {
+        if range.is_empty() {
+            // Rows that no tap reaches; aligned as the arena is.
+            Some(&a[..0])
+        } else if range == written {
             None
         } else if range.start < first.start {
             Some(&a[range])

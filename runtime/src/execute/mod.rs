@@ -4,12 +4,13 @@
 mod float;
 mod integer;
 mod memory;
+mod section;
 
 use core::ops::ControlFlow;
 
 use crate::format::{ConcatMode, ConvMode, DType, NONE, NormMode, OpKind, OpRecord, Precision, ValueRecord};
 use crate::kernels::int8::{NormKind, Place, Position};
-use crate::kernels::{Geometry, Kernels};
+use crate::kernels::{Geometry, Kernels, padding_along};
 use crate::model::Model;
 use crate::start::Start;
 use crate::validate::guidance_shift;
@@ -42,6 +43,8 @@ pub struct Step<'s> {
     pub index: u32,
     /// Number of operators.
     pub count: u32,
+    /// The first row that it wrote: 0 but for an operator that runs in bands, which is seen again and again.
+    pub row: u32,
     /// The numbers that it wrote.
     pub output: View<'s>,
 }
@@ -79,15 +82,11 @@ pub(crate) fn run(
     inputs: &Inputs,
     observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let count = model.op_count();
-    for index in 0..count {
-        let step = Operator::new(model, model.op(index));
-        let Operator { output, operands, .. } = &step;
-        let memory = borrow(arena, output, step.scratch.as_ref(), operands);
-        run_operator(engine, &step, memory, inputs);
-        observe(Step { index, count, output: view(arena, output) })?;
+    let bands = model.bands();
+    for index in 0..bands.map_or(model.op_count(), |bands| bands.first) {
+        Operator::new(model, model.op(index)).run(engine, index, arena, inputs, observe)?;
     }
-    ControlFlow::Continue(())
+    bands.map_or(ControlFlow::Continue(()), |bands| section::run(engine, model, bands, arena, inputs, observe))
 }
 
 /// An operator with the records of everything it touches.
@@ -97,6 +96,9 @@ struct Operator<'m> {
     output: ValueRecord,
     operands: [Option<ValueRecord>; 3],
     scratch: Option<ValueRecord>,
+    /// Of a band, the first row that it makes, and the first that it has of its first operand.
+    row: u32,
+    first_read: u32,
 }
 
 fn run_operator(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
@@ -113,7 +115,22 @@ fn run_operator(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs
 impl<'m> Operator<'m> {
     fn new(model: &'m Model<'m>, op: OpRecord) -> Self {
         let value = |index| (index != NONE).then(|| model.value(index));
-        Self { model, op, output: model.value(op.output), operands: op.inputs.map(value), scratch: value(op.scratch) }
+        let (output, operands, scratch) = (model.value(op.output), op.inputs.map(value), value(op.scratch));
+        Self { model, op, output, operands, scratch, row: 0, first_read: 0 }
+    }
+
+    fn run(
+        &self,
+        engine: Engine,
+        index: u32,
+        arena: &mut [u8],
+        inputs: &Inputs,
+        observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let Self { output, operands, .. } = self;
+        let memory = borrow(arena, output, self.scratch.as_ref(), operands);
+        run_operator(engine, self, memory, inputs);
+        observe(Step { index, count: self.model.op_count(), row: self.row, output: view(arena, output) })
     }
 
     /// The record of an operand that the parse proved to be there.
@@ -124,6 +141,16 @@ impl<'m> Operator<'m> {
     /// The numbers of a tensor, `None` where the operator has none.
     fn optional<T: bytemuck::AnyBitPattern>(&self, index: u32) -> Option<&'m [T]> {
         (index != NONE).then(|| self.model.tensor_data(index))
+    }
+
+    /// The numbers of a sum's constant that belong to the rows of a band.
+    fn constant<T: bytemuck::AnyBitPattern>(&self) -> Option<&'m [T]> {
+        let constant: &[T] = self.optional(self.op.weight)?;
+        // One position is added to all.
+        let width = self.output.shape[1] as usize * channels(&self.output);
+        Some(constant.get(self.row as usize * width..).unwrap_or_default()).map(|rows| {
+            if constant.len() == channels(&self.output) { constant } else { &rows[..self.output.elements()] }
+        })
     }
 
     /// The row of a table that the class chooses.
@@ -184,6 +211,10 @@ impl<'m> Operator<'m> {
             [self.output.shape[0] as usize, self.output.shape[1] as usize]
         };
         let mode = ConvMode::from_code(op.mode).filter(|_| op.kind == OpKind::Conv2d);
+        let transposed = mode == Some(ConvMode::Transposed);
+        let (stride, upsample) = (isize::from(op.stride), isize::from(op.upsample));
+        let (row, first) = (self.row as isize, self.first_read as isize);
+        let moved = if transposed { row - first * stride } else { first * upsample - row * stride };
         Geometry {
             in_height,
             in_width,
@@ -195,9 +226,10 @@ impl<'m> Operator<'m> {
             kernel_width,
             stride: op.stride.into(),
             padding: op.padding.into(),
+            top: padding_along(kernel_height, op.padding.into()) as isize + moved,
             upsample: op.upsample.into(),
             depthwise: mode == Some(ConvMode::Depthwise),
-            transposed: mode == Some(ConvMode::Transposed),
+            transposed,
         }
     }
 }

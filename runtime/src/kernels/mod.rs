@@ -42,8 +42,11 @@ pub struct Geometry {
     pub kernel_height: usize,
     pub kernel_width: usize,
     pub stride: usize,
-    /// In float models an axis along which the kernel has a single tap has none.
+    /// Columns of padding on either side. In float models an axis along which the kernel has a single tap has none.
     pub padding: usize,
+    /// Rows of padding above, where the map is whole; less where rows above are there, or have been left out: a part of a
+    /// map begins wherever this says. There is padding behind the last row, too, as far as taps reach.
+    pub top: isize,
     /// Every input pixel stands for a square of this many; the upsampled map never exists in memory. 1 or 2.
     pub upsample: usize,
     /// Output channel `c` reads input channel `c` alone.
@@ -56,12 +59,12 @@ pub struct Geometry {
 impl Geometry {
     /// Input row that tap `k` of output row `o` reads, `None` in the padding or, transposed, between rows.
     pub fn input_row(&self, o: usize, k: usize) -> Option<usize> {
-        self.source(o, k, self.in_height, self.padding_along(self.kernel_height))
+        self.source(o, k, self.in_height, self.top)
     }
 
     /// Input column that tap `k` of output column `o` reads, `None` in the padding or, transposed, between columns.
     pub fn input_column(&self, o: usize, k: usize) -> Option<usize> {
-        self.source(o, k, self.in_width, self.padding_along(self.kernel_width))
+        self.source(o, k, self.in_width, padding_along(self.kernel_width, self.padding) as isize)
     }
 
     /// Input channels that a filter reads.
@@ -76,16 +79,12 @@ impl Geometry {
         Panels { outputs: self.out_channels, terms, group }
     }
 
-    /// Integer models have square padding: firmware compiles no such test.
-    fn padding_along(&self, taps: usize) -> usize {
-        if cfg!(feature = "float") && taps == 1 { 0 } else { self.padding }
-    }
-
-    fn source(&self, o: usize, k: usize, len: usize, padding: usize) -> Option<usize> {
+    fn source(&self, o: usize, k: usize, len: usize, padding: isize) -> Option<usize> {
         if self.transposed {
             return self.transposed_source(o, k, len, padding);
         }
-        let at = (o * self.stride + k).checked_sub(padding)?;
+        // What lies before the first becomes large, and is too far behind the last.
+        let at = (o * self.stride + k).wrapping_add_signed(-padding);
         // Upsampling is 1 or 2; a shift spares microcontrollers the division.
         let at = at >> (self.upsample - 1);
         (at < len).then_some(at)
@@ -93,9 +92,14 @@ impl Geometry {
 
     /// Apart, so that other convolutions stay small.
     #[inline(never)]
-    fn transposed_source(&self, o: usize, k: usize, len: usize, padding: usize) -> Option<usize> {
-        let spread = (o + padding).checked_sub(k)?;
+    fn transposed_source(&self, o: usize, k: usize, len: usize, padding: isize) -> Option<usize> {
+        let spread = usize::try_from((o as isize + padding) - k as isize).ok()?;
         let at = spread / self.stride;
         (at * self.stride == spread && at < len).then_some(at)
     }
+}
+
+/// Padding along an axis with so many taps. Integer models have square padding: firmware compiles no such test.
+pub fn padding_along(taps: usize, padding: usize) -> usize {
+    if cfg!(feature = "float") && taps == 1 { 0 } else { padding }
 }

@@ -4,6 +4,7 @@
 //! [`MAX_RECORDS`] of them), and every tensor belongs to exactly one operator.
 
 mod ops;
+mod section;
 
 pub use ops::guidance_shift;
 
@@ -54,8 +55,10 @@ pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
             return Err(ParseError::Op { index, problem: "unknown kind or function, or a reserved byte is not zero" });
         }
     }
+    section::header(&model)?;
     values(&model)?;
     ops::prove(&model)?;
+    section::prove(&model)?;
     results(&model)?;
     Ok(model)
 }
@@ -125,11 +128,17 @@ fn values(model: &Model) -> Result<(), ParseError> {
             .first_chunk()
             .and_then(ValueRecord::from_bytes)
             .ok_or(error("unknown element type, or a reserved byte is not zero"))?;
-        let len = bytes_of(&value.shape, value.dtype).ok_or(error("a dimension is zero, or the shape too large"))?;
+        bytes_of(&value.shape, value.dtype).ok_or(error("a dimension is zero, or the shape too large"))?;
         if !value.offset.is_multiple_of(ALIGN) {
             return Err(error("offset not a multiple of 64"));
         }
-        if u64::from(value.offset) + u64::from(len) > u64::from(header.arena_len) {
+        // Windows are for values that are made in bands, no higher than their maps.
+        let banded = model.bands().is_some_and(|bands| value.first >= bands.first);
+        if (value.window > 0) != banded || value.window > value.shape[0] {
+            return Err(error("holds no rows, or rows of a value that is whole"));
+        }
+        let len = value.range().len() as u64;
+        if u64::from(value.offset) + len > u64::from(header.arena_len) {
             return Err(error("lies outside the arena"));
         }
         if value.first >= header.ops.count || value.last < value.first || value.last > header.ops.count {
@@ -159,7 +168,8 @@ fn values(model: &Model) -> Result<(), ParseError> {
         }
         for other_index in 0..index {
             let other = model.value(other_index);
-            let together = value.first <= other.last && other.first <= value.last;
+            let (born, other_born) = (section::born(model, &value), section::born(model, &other));
+            let together = born <= other.last && other_born <= value.last;
             let (a, b) = (value.range(), other.range());
             if together && a.start < b.end && b.start < a.end {
                 let taken_over = takes_over(model, (index, &value), (other_index, &other))
@@ -175,7 +185,8 @@ fn values(model: &Model) -> Result<(), ParseError> {
 
 /// Whether a result takes exactly the place of an operand that dies where it is born, in an operator that permits it.
 fn takes_over(model: &Model, (result, new): (u32, &ValueRecord), (operand, old): (u32, &ValueRecord)) -> bool {
-    if old.last != new.first || old.range() != new.range() || old.dtype != new.dtype {
+    let kept = section::born(model, new) != new.first || new.window > 0 && new.last == model.op_count();
+    if kept || old.last != new.first || old.range() != new.range() || old.dtype != new.dtype {
         return false;
     }
     // Lives were proved to begin at an operator.
@@ -197,6 +208,18 @@ fn results(model: &Model) -> Result<(), ParseError> {
             value.last == header.ops.count && model.op(value.first).output == index
         }
     };
+    if model.bands().is_some() {
+        // A picture is handed out row by row and nothing is left of it; its operator was proved to be the last.
+        let written = header.output < header.values.count && {
+            let value = model.value(header.output);
+            model.op(value.first).output == header.output
+        };
+        return if written && header.features == NONE {
+            Ok(())
+        } else {
+            Err(ParseError::Header("output is not written, or a model that makes bands has features"))
+        };
+    }
     if !lives(header.output) {
         return Err(ParseError::Header("output is not a value that lives to the end"));
     }

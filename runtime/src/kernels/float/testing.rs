@@ -89,6 +89,7 @@ pub fn geometry(kind: &str, [height, width]: [usize; 2], [ins, outs]: [usize; 2]
         kernel_width,
         stride,
         padding,
+        top: if kernel_height == 1 { 0 } else { padding as isize },
         upsample,
         depthwise: kind == "depthwise",
         transposed,

@@ -334,6 +334,7 @@ mod tests {
                 kernel_width: kernel,
                 stride,
                 padding: if kernel == 3 { 1 } else { 0 },
+                top: if kernel == 3 { 1 } else { 0 },
                 upsample,
                 depthwise: false,
                 transposed: false,

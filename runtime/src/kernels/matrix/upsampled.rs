@@ -44,7 +44,9 @@ pub fn add_portable(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
 pub fn is_one(g: &Geometry) -> bool {
     // A span of pixels of two bytes an input, and one of padding.
     let small = g.in_channels.next_multiple_of(QUAD) * 2 * (SPAN + 1) <= ROOM;
-    [g.kernel_height, g.kernel_width, g.upsample] == [3, 3, 2] && (g.stride, g.padding) == (1, 1) && small
+    // A part of a map has other rows.
+    let whole = g.top == 1 && g.out_height == 2 * g.in_height;
+    [g.kernel_height, g.kernel_width, g.upsample] == [3, 3, 2] && (g.stride, g.padding) == (1, 1) && whole && small
 }
 
 /// A line of the small map, seen by the three taps of a row of the kernel: sums `[column][output]` for the left and for the
@@ -65,7 +67,7 @@ pub unsafe fn compute<I: Int, E: Element<I>, O>(
     let g = layer.g;
     let panels = g.panels(QUAD);
     // A pixel is a row of its own.
-    let pixels = Geometry { kernel_height: 1, kernel_width: 1, padding: 0, upsample: 1, ..*g };
+    let pixels = Geometry { kernel_height: 1, kernel_width: 1, padding: 0, top: 0, upsample: 1, ..*g };
     let runs = Runs::of(&pixels);
     let [zero, none] = [layer.in_zero, I::saturate(0)].map(E::prepared);
     let mut room = [const { MaybeUninit::<u64>::uninit() }; ROOM / 8];

@@ -233,6 +233,7 @@ mod tests {
             kernel_height: 1,
             kernel_width: 1,
             padding: 0,
+            top: 0,
             out_height: 1,
             out_width: rows,
             ..geometry("plain", [1, rows], [ins, outs], 1)
@@ -242,7 +243,7 @@ mod tests {
     /// Patches that do not overlap.
     fn patches([ins, outs]: [usize; 2]) -> Geometry {
         let g = geometry("plain", [8, 12], [ins, outs], 1);
-        Geometry { kernel_height: 4, kernel_width: 4, stride: 4, padding: 0, out_height: 2, out_width: 3, ..g }
+        Geometry { kernel_height: 4, kernel_width: 4, stride: 4, padding: 0, top: 0, out_height: 2, out_width: 3, ..g }
     }
 
     fn geometries() -> Vec<Geometry> {
