@@ -50,3 +50,26 @@ fn checkpoints_are_whole_and_documented() -> Result<(), Box<dyn std::error::Erro
     assert_eq!(checked, 6);
     Ok(())
 }
+
+/// The cards of the generators tell the hash of the int8 pictures, and what they are for.
+#[test]
+fn cards_of_generators_hold() -> Result<(), Box<dyn std::error::Error>> {
+    let directory = tempfile::tempdir()?;
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let driftlet = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_driftlet")).args(arguments).output();
+    let file = directory.path().join("model.drift");
+    let file = file.to_str().ok_or("path")?;
+    for name in ["fashion-nano", "fashion-micro", "fashion-small"] {
+        let folder = models.join(name);
+        let made = driftlet(&["quantize", folder.to_str().ok_or("path")?, "--precision", "int8", "--out", file])?;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let hashes = String::from_utf8(driftlet(&["sample", file, "--count", "10", "--hash"])?.stdout)?;
+        let all = hashes.lines().last().ok_or("no hash")?;
+        let card = std::fs::read_to_string(folder.join("README.md"))?;
+        assert!(all.ends_with("  all") && card.contains(all), "{name}: {all}");
+        for word in ["| data |", "licence of the weights", "intended use", "Frechet", "Limits:"] {
+            assert!(card.contains(word), "{name}: README.md does not tell: {word}");
+        }
+    }
+    Ok(())
+}

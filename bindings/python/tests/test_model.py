@@ -111,6 +111,18 @@ def test_other_threads_run_meanwhile(nano):
     assert counted > 1000
 
 
+def test_figures_of_a_comparison(files, tmp_path):
+    program = os.environ.get("DRIFTLET", ROOT / "target/release/driftlet")
+    figures = package.compare(files["nano"], files["nano"], samples=128, program=program)
+    assert figures["samples"] == 128 and figures["floor"] > 0
+    candidate = figures["candidates"][0]
+    assert candidate["delta"] == 0 and candidate["delta_low"] <= 0 <= candidate["delta_high"]
+    with pytest.raises(RuntimeError, match="absent.drift"):
+        package.compare(files["nano"], tmp_path / "absent.drift", program=program)
+    with pytest.raises(RuntimeError, match="no program"):
+        package.compare(files["nano"], files["nano"], program=tmp_path / "absent")
+
+
 def test_the_example_draws(files, tmp_path):
     example = ROOT / "bindings/python/examples/grid.py"
     environment = {**os.environ, "MPLBACKEND": "agg"}

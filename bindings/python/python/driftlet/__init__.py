@@ -17,9 +17,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ._compare import compare
 from ._driftlet import Generator
 
-__all__ = ["Model"]
+__all__ = ["Model", "compare"]
 __version__ = "0.1.0"
 
 _SEEDS = 1 << 64
