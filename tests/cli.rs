@@ -48,6 +48,28 @@ fn inspect_gives_stable_json() -> Outcome {
 }
 
 #[test]
+fn a_limit_of_memory_changes_no_picture() -> Outcome {
+    let directory = workshop()?;
+    let quantize = ["quantize", "c", "--precision", "int8", "--out", "b.drift", "--ram-limit"];
+    succeed(&[&quantize[..], &["16K"]].concat(), directory.path())?;
+    let hashes = |file| succeed(&["sample", file, "--hash", "--count", "10"], directory.path());
+    assert_eq!(hashes("b.drift")?, hashes("m.drift")?);
+    let json: serde_json::Value = serde_json::from_str(&succeed(&["inspect", "b.drift", "--json"], directory.path())?)?;
+    assert!(json["arena_bytes"].as_u64().is_some_and(|bytes| bytes <= 16 << 10));
+    let first = json["bands"]["first_op"].as_u64().ok_or("no bands")? as usize;
+    let ops = json["ops"].as_array().ok_or("no operators")?;
+    for (i, op) in ops.iter().enumerate() {
+        assert_eq!(op["window_rows"].as_u64().is_some(), i >= first, "operator {i}");
+    }
+    assert!(succeed(&["inspect", "b.drift"], directory.path())?.contains("where whole maps need"));
+    succeed(&["bench", "b.drift", "--seconds", "0"], directory.path())?;
+    let message = fail(&[&quantize[..], &["1K"]].concat(), directory.path())?;
+    assert!(message.contains("needs") && message.contains("more than the limit of 1024"), "{message}");
+    assert!(fail(&[&quantize[..], &["little"]].concat(), directory.path())?.contains("32K"));
+    Ok(())
+}
+
+#[test]
 fn samples_depend_on_the_seed_alone() -> Outcome {
     let directory = workshop()?;
     let hash = |arguments: &[&str]| succeed(&[&["sample", "m.drift", "--hash"], arguments].concat(), directory.path());

@@ -16,9 +16,11 @@ fn figure(output: &str, line: &str, label: &str) -> u64 {
 
 /// Runs the demonstration and holds it to the host's hashes and to the limits of the first release. Without QEMU or a
 /// cross compiler it says so and passes, unless `DRIFTLET_REQUIRE_FIRMWARE` is set.
-fn run_on(board: &str) {
+fn run_on(board: &str, model: Option<&Path>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-demo/run");
-    let result = Command::new(script).arg(board).output().expect("the script starts");
+    let mut command = Command::new(script);
+    command.arg(board).envs(model.map(|model| ("DRIFTLET_MODEL", model)));
+    let result = command.output().expect("the script starts");
     let (output, errors) = (String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
     if result.status.code() == Some(NOT_INSTALLED) && std::env::var_os("DRIFTLET_REQUIRE_FIRMWARE").is_none() {
         eprintln!("skipped: {errors}");
@@ -40,11 +42,21 @@ fn run_on(board: &str) {
 
 #[test]
 fn pictures_of_a_cortex_m4f_equal_the_hosts() {
-    run_on("mps2-an386");
+    run_on("mps2-an386", None);
+    // And in bands, row by row, from less than a third of the arena; after the other, since both build one program.
+    let directory = tempfile::tempdir().expect("a directory");
+    let model = directory.path().join("bands.drift");
+    let quantized = Command::new(env!("CARGO_BIN_EXE_driftlet"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["quantize", "models/fashion-micro", "--precision", "int8", "--ram-limit", "18K", "--out"])
+        .arg(&model)
+        .status();
+    assert!(quantized.expect("the command starts").success());
+    run_on("mps2-an386", Some(&model));
 }
 
 /// A chip without an FPU, running code for an even smaller one.
 #[test]
 fn pictures_of_cortex_m0_code_equal_the_hosts() {
-    run_on("mps2-an385");
+    run_on("mps2-an385", None);
 }

@@ -307,14 +307,18 @@ impl<'a> Model<'a> {
         if self.precision == Precision::Int8 { dims[0] } else { dims[3] }
     }
 
+    // Records are decoded in one place: flash is small.
+    #[inline(never)]
     pub(crate) fn op(&self, index: u32) -> OpRecord {
         proved(OpRecord::from_bytes(self.record(self.header.ops, index)))
     }
 
+    #[inline(never)]
     pub(crate) fn value(&self, index: u32) -> ValueRecord {
         proved(ValueRecord::from_bytes(self.record(self.header.values, index)))
     }
 
+    #[inline(never)]
     pub(crate) fn tensor(&self, index: u32) -> TensorRecord {
         proved(TensorRecord::from_bytes(self.record(self.header.tensors, index)))
     }
