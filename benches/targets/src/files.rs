@@ -1,10 +1,11 @@
-//! `files DIRECTORY` writes the models that `benches/targets/run` measures, each with 16- and with 8-bit activations: the
-//! smallest shipped generator, and a 3 x 3 convolution of 64 channels with thin layers on either side.
+//! `files DIRECTORY` writes the models that `benches/targets/run` measures, each in int8 with 16- and with 8-bit
+//! activations, in f32 and in f16: the smallest shipped generator, a transformer of two blocks on 68 positions, and a 3 x 3
+//! convolution of 64 channels with thin layers on either side.
 
 use std::io::Cursor;
 use std::path::Path;
 
-use driftlet_checkpoint::Checkpoint;
+use driftlet_checkpoint::{Architecture, Checkpoint, Config, Dit};
 use driftlet_quantize::graph::{Filter, Graph, Layout, Op, Window};
 use driftlet_quantize::{Activations, Description, Options, Precision, quantize, quantize_graph};
 
@@ -13,10 +14,31 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let directory = std::env::args_os().nth(1).ok_or("usage: files DIRECTORY")?;
     let nano = Checkpoint::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/fashion-nano"))?;
-    for (activations, kind) in [(Activations::Sixteen, "w8a16"), (Activations::Eight, "w8a8")] {
-        let options = |name| Options { activations, ..Options::new(name, Precision::Int8) };
+    let dit = Dit {
+        size: 16,
+        channels: 3,
+        classes: 3,
+        patch: 2,
+        dim: 64,
+        depth: 2,
+        heads: 2,
+        mlp_ratio: 4.0,
+        context: 4,
+        styles: 0,
+        style_values: 0,
+        cond_dim: 64,
+    };
+    let transformer = Checkpoint::random(Config::new(Architecture::Dit(dit)), 1);
+    for (precision, activations, kind) in [
+        (Precision::Int8, Activations::Sixteen, "w8a16"),
+        (Precision::Int8, Activations::Eight, "w8a8"),
+        (Precision::F32, Activations::Sixteen, "f32"),
+        (Precision::F16, Activations::Sixteen, "f16"),
+    ] {
+        let options = |name| Options { activations, ..Options::new(name, precision) };
         let write = |name, bytes| std::fs::write(Path::new(&directory).join(format!("{name}-{kind}.drift")), bytes);
         write("nano", quantize(&nano, &options("nano"))?)?;
+        write("dit", quantize(&transformer, &options("dit"))?)?;
         let mut file = Cursor::new(Vec::new());
         quantize_graph(&convolution(), &Description::default(), &options("conv64"), &mut file)?;
         write("conv64", file.into_inner())?;

@@ -19,17 +19,33 @@
 //!
 //! and the same for keys. A scale is `multiplier / 2^shift`.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod aarch64;
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 mod lanes;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 mod tile;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use super::fixed::round_shift;
 use super::{Int, Ints, Length, Normalizer, Operand, Output, Scale};
 use crate::kernels::Kernels;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 use crate::kernels::isa::Isa;
 use crate::workers::Workers;
 use bytemuck::cast_slice_mut;
@@ -94,7 +110,14 @@ pub fn scratch_len(tokens: usize, head: usize) -> usize {
 
 /// `out = softmax(q k / sqrt(head)) v` for every head, with `q` and `k` normalized and rotated first; `q` may be in place.
 /// The scratch begins at a multiple of 16.
-#[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "the reference works alone"))]
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    expect(unused_variables, reason = "the reference works alone")
+)]
 pub fn attention(
     kernels: Kernels,
     workers: &dyn Workers,
@@ -107,6 +130,14 @@ pub fn attention(
         #[cfg(target_arch = "x86_64")]
         isa if isa != Isa::Portable && tile::takes(p, operands) => {
             return tile::run(&x86::method(isa), workers, p, operands, scratch, out);
+        }
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        isa if isa != Isa::Portable && tile::takes(p, operands) => {
+            return tile::run(&aarch64::METHOD, workers, p, operands, scratch, out);
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        isa if isa != Isa::Portable && tile::takes(p, operands) => {
+            return tile::run(&wasm::METHOD, workers, p, operands, scratch, out);
         }
         _ => {}
     }
@@ -158,8 +189,22 @@ fn fits_32_bits(squares: u64, longest: u64) -> bool {
 }
 
 /// Normalizes, scales and rotates one head of a query or key in place. Returns the sum of its squares, at most `2^42`.
-#[cfg_attr(target_arch = "x86_64", inline(always))]
-#[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+#[cfg_attr(
+    any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    ),
+    inline(always)
+)]
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    inline(never)
+)]
 fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) -> u64 {
     match p.norm {
         Some(norm) => {
@@ -249,6 +294,17 @@ const POWERS: [u16; 129] = [
     35733, 35540, 35348, 35157, 34967, 34778, 34590, 34404, 34218, 34033, 33849, 33666, 33485, 33304, 33124, 32945,
     32767,
 ];
+
+/// Neighbouring powers: one in the lower word, how much smaller the next one is in the upper.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+const PAIRS: [i32; 128] = {
+    let (mut pairs, mut i) = ([0; 128], 0);
+    while i < 128 {
+        pairs[i] = POWERS[i] as i32 | ((POWERS[i] - POWERS[i + 1]) as i32) << 16;
+        i += 1;
+    }
+    pairs
+};
 
 /// Keys whose products with one byte of their weights fit 32 bits.
 const KEYS: usize = 256;

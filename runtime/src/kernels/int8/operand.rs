@@ -7,7 +7,15 @@ use core::ops::Range;
 use super::Int;
 
 /// Numbers of a block: many where vectors are long, few where the stack is small.
-pub const BLOCK: usize = if cfg!(target_arch = "x86_64") { 256 } else { 32 };
+pub const BLOCK: usize = if cfg!(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+)) {
+    256
+} else {
+    32
+};
 
 /// Integers that are read.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +50,22 @@ impl<'a> Operand<'a> {
     }
 
     // Once where flash is small; into the loops that are compiled for wide registers.
-    #[cfg_attr(target_arch = "x86_64", inline(always))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+    #[cfg_attr(
+        any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_feature = "neon"),
+            all(target_arch = "wasm32", target_feature = "simd128")
+        ),
+        inline(always)
+    )]
+    #[cfg_attr(
+        not(any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_feature = "neon"),
+            all(target_arch = "wasm32", target_feature = "simd128")
+        )),
+        inline(never)
+    )]
     fn read_from(&self, at: usize, out: &Output, zero: i32, numbers: &mut [i16]) {
         let range = at..at + numbers.len();
         match (self.ints, &out.ints) {
@@ -108,8 +130,22 @@ impl Output<'_> {
     }
 
     /// Writes what [`Store::apply`] made of results, from the `at`-th number on.
-    #[cfg_attr(target_arch = "x86_64", inline(always))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+    #[cfg_attr(
+        any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_feature = "neon"),
+            all(target_arch = "wasm32", target_feature = "simd128")
+        ),
+        inline(always)
+    )]
+    #[cfg_attr(
+        not(any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_feature = "neon"),
+            all(target_arch = "wasm32", target_feature = "simd128")
+        )),
+        inline(never)
+    )]
     pub fn write(&mut self, at: usize, stored: &[i16]) {
         let range = at..at + stored.len();
         match &mut self.ints {

@@ -76,7 +76,7 @@ impl Tile {
                     self.multiply(&mut acc, both, &at, inputs);
                     group = group.add(2 * step);
                 }
-                if self.rows.len % (2 * QUAD) != 0 {
+                if !self.rows.len.is_multiple_of(2 * QUAD) {
                     // Whatever the second weights are, their inputs are zero.
                     let inputs = |at: *const i8| {
                         let quad = at.add(pairs * 2 * QUAD).cast::<u32>().read_unaligned();

@@ -1,12 +1,23 @@
 //! Kernels written once over registers of several single-precision numbers, and the registers of each instruction set.
 #![allow(unsafe_code)]
 // Targets without such registers compile it all the same, and use none of it.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
+#![cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    allow(dead_code, unused_variables)
+)]
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod aarch64;
 mod attention;
 mod curve;
 mod map;
 pub mod matrix;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -23,6 +34,8 @@ use crate::kernels::isa::{Isa, Kernels};
 pub unsafe trait Lanes: Copy {
     /// How many numbers.
     const COUNT: usize;
+    /// How many such registers the processor has.
+    const REGISTERS: usize;
 
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(at: *const f32) -> Self;
@@ -37,7 +50,7 @@ pub unsafe trait Lanes: Copy {
     unsafe fn minus(self, other: Self) -> Self;
     unsafe fn times(self, other: Self) -> Self;
     unsafe fn over(self, other: Self) -> Self;
-    /// `self * factor + sum`, rounded once.
+    /// `self * factor + sum`, rounded once; on WebAssembly, which cannot, twice.
     unsafe fn times_plus(self, factor: Self, sum: Self) -> Self;
     /// The larger of each pair; the other where one of them is not a number.
     unsafe fn max(self, other: Self) -> Self;
@@ -60,9 +73,9 @@ pub trait Task {
     unsafe fn run<L: Lanes>(&self);
 }
 
-/// Whether a set of kernels has registers that tasks are written for: only those of x86-64 so far.
+/// Whether a set of kernels has registers that tasks are written for: all but the portable ones.
 pub fn has_lanes(kernels: Kernels) -> bool {
-    cfg!(target_arch = "x86_64") && kernels.0 != Isa::Portable
+    kernels.0 != Isa::Portable
 }
 
 /// Does a task by the registers of a set of kernels; one without them does nothing.
@@ -70,9 +83,14 @@ pub fn has_lanes(kernels: Kernels) -> bool {
 /// # Safety
 /// What the task says about its pointers holds.
 unsafe fn run(kernels: Kernels, task: &impl Task) {
-    #[cfg(target_arch = "x86_64")]
-    if has_lanes(kernels) {
-        // SAFETY: promised by the caller; the processor has the instructions, else there were no such `Kernels`.
-        unsafe { x86::run(kernels.0, task) }
+    // SAFETY: promised by the caller; the processor has the instructions, else there were no such `Kernels`.
+    match kernels.0 {
+        Isa::Portable => {}
+        #[cfg(target_arch = "x86_64")]
+        isa => unsafe { x86::run(isa, task) },
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        _ => unsafe { aarch64::run(task) },
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => unsafe { wasm::run(task) },
     }
 }

@@ -34,6 +34,7 @@ unsafe fn avx2(task: &impl Task) {
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl Lanes for __m512 {
     const COUNT: usize = 16;
+    const REGISTERS: usize = 32;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -117,6 +118,7 @@ fn first_of_16(count: usize) -> u16 {
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl Lanes for __m256 {
     const COUNT: usize = 8;
+    const REGISTERS: usize = 16;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {

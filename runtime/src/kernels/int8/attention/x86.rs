@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::lanes::Lanes;
 use super::tile::{Job, Method, keys, queries};
-use super::{POWERS, Scale};
+use super::{PAIRS, Scale};
 use crate::kernels::isa::Isa;
 
 /// How an instruction set computes attention.
@@ -43,16 +43,6 @@ methods! {
     avx_vnni: Lanes256<true>, 2, "avx2,avxvnni";
     avx2: Lanes256<false>, 2, "avx2";
 }
-
-/// Neighbouring powers: one in the lower word, how much smaller the next one is in the upper.
-const PAIRS: [i32; 128] = {
-    let (mut pairs, mut i) = ([0; 128], 0);
-    while i < 128 {
-        pairs[i] = POWERS[i] as i32 | ((POWERS[i] - POWERS[i + 1]) as i32) << 16;
-        i += 1;
-    }
-    pairs
-};
 
 /// Largest power of two that is looked at, see `power`.
 const LAST: i64 = (17 << 16) - 1;

@@ -98,11 +98,11 @@ impl<W: Stored> Task for Block<W> {
         // Of 32 registers 24 hold sums, of 16 12.
         // SAFETY: promised by the caller.
         unsafe {
-            match (self.weights, L::COUNT) {
+            match (self.weights, L::REGISTERS) {
                 (Order::Panels { weight, first_term, .. }, _) if self.outputs == 1 => {
                     self.dots::<L>(weight.add(first_term));
                 }
-                (_, 16) => self.product::<L, 4>(),
+                (_, 32) => self.product::<L, 4>(),
                 _ => self.product::<L, 2>(),
             }
         }
