@@ -3,11 +3,17 @@
 //! Rounded weights shift the mean of a layer's sums by their error times the mean of the input. The bias takes the shift
 //! back, so that only noise remains.
 
-use crate::graph::{Filter, Graph, Node, Op};
+use crate::graph::{Filter, Graph, Node, Op, ValueId};
 
 /// What to add to each bias: `SUM (weight - stored weight) * mean input`. Weights `[outputs, kernel, kernel, inputs]`; taps
 /// in the padding are counted like the others, which is exact but for the border.
-pub fn correction(graph: &Graph, node: &Node, filter: &Filter, stored: &[f64], means: &[Vec<f64>]) -> Vec<f64> {
+pub fn correction(
+    graph: &Graph,
+    node: &Node,
+    filter: &Filter,
+    (weights, stored): (&[f32], &[f64]),
+    mean: impl Fn(ValueId, usize) -> f64,
+) -> Vec<f64> {
     let zero = || vec![0.0; filter.outputs];
     let Some(input) = node.inputs[0] else { return zero() };
     // The noise has mean zero whatever the calibration happened to draw.
@@ -24,13 +30,12 @@ pub fn correction(graph: &Graph, node: &Node, filter: &Filter, stored: &[f64], m
         return zero();
     }
     let terms = filter.terms();
-    let weights = filter.inputs_last();
     let rows = weights.chunks_exact(terms).zip(stored.chunks_exact(terms));
     let depthwise = node.op.depthwise();
     let shift = |(channel, (weights, stored)): (usize, (&[f32], &[f64]))| {
-        let inputs = if depthwise { &means[input][channel..=channel] } else { &means[input] };
-        let pairs = weights.iter().zip(stored).zip(inputs.iter().cycle());
-        pairs.map(|((&w, &s), mean)| (f64::from(w) - s) * mean).sum()
+        let input_channel = |term: usize| if depthwise { channel } else { term % filter.inputs };
+        let pairs = weights.iter().zip(stored).enumerate();
+        pairs.map(|(t, (&w, &s))| (f64::from(w) - s) * mean(input, input_channel(t))).sum()
     };
     rows.enumerate().map(shift).collect()
 }

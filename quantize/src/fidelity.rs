@@ -9,6 +9,8 @@ use driftlet_runtime::format::{ALIGN, Function, OpKind, ValueRecord};
 use driftlet_runtime::{Guidance, Model, Start, Step, View};
 
 use crate::QuantizeError;
+use crate::balance::Balance;
+use crate::graph::Graph;
 use crate::runnable::start;
 
 /// Pictures that are compared.
@@ -16,7 +18,13 @@ const PICTURES: u64 = 4;
 
 /// Signal-to-quantization-noise ratio of every operator's result, in decibels, over a few pictures; `None` where nothing
 /// was lost, or for pixels. Both files hold the same operators.
-pub fn measure(reference: &Model, candidate: &Model, first_seed: u64) -> Result<Vec<Option<f64>>, QuantizeError> {
+pub fn measure(
+    reference: &Model,
+    candidate: &Model,
+    graph: &Graph,
+    balance: &Balance,
+    first_seed: u64,
+) -> Result<Vec<Option<f64>>, QuantizeError> {
     let count = reference.op_count() as usize;
     let mut energies = vec![[0f64; 2]; count];
     let classes = u64::from(reference.classes().max(1));
@@ -43,7 +51,8 @@ pub fn measure(reference: &Model, candidate: &Model, first_seed: u64) -> Result<
                 let Ok(exact) = receive.recv() else { return ControlFlow::Break(()) };
                 let output = candidate.op_info(step.index).output;
                 let [signal, noise] = &mut energies[step.index as usize];
-                for (&x, y) in exact.iter().zip(numbers(step.output, Some(&output))) {
+                let balanced = balance.divide(graph.nodes[step.index as usize].output, &exact);
+                for (&x, y) in balanced.iter().zip(numbers(step.output, Some(&output))) {
                     let (x, y) = if before_tanh == Some(step.index) { (x.tanh(), y.tanh()) } else { (x, y) };
                     *signal += f64::from(x).powi(2);
                     *noise += f64::from(x - y).powi(2);
@@ -86,7 +95,7 @@ fn make(
 }
 
 /// What stored numbers stand for.
-fn numbers(view: View, format: Option<&ValueRecord>) -> Vec<f32> {
+pub fn numbers(view: View, format: Option<&ValueRecord>) -> Vec<f32> {
     let (scale, zero) = format.map_or((1.0, 0.0), |v| (v.scale(), f32::from(v.zero_point)));
     match view {
         View::F32(numbers) => numbers.to_vec(),

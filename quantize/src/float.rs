@@ -59,8 +59,10 @@ fn tensors<'g>(
         Op::Linear(filter) | Op::Conv2d { filter, .. } => {
             let mut bias = filter.bias.to_vec();
             if let (Precision::F16, Some(means)) = (precision, means) {
-                let halves = filter.inputs_last().iter().map(|&w| f16::from_f32(w).to_f64()).collect::<Vec<_>>();
-                let correction = correction(graph, node, filter, &halves, means);
+                let weights = filter.inputs_last();
+                let halves = weights.iter().map(|&w| f16::from_f32(w).to_f64()).collect::<Vec<_>>();
+                let mean = |value: usize, channel: usize| means[value][channel];
+                let correction = correction(graph, node, filter, (&weights, &halves), mean);
                 bias.iter_mut().zip(correction).for_each(|(b, c)| *b += c as f32);
             }
             Tensors {

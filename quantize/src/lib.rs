@@ -22,6 +22,7 @@
 //! # Ok(()) }
 //! ```
 
+mod balance;
 mod bias;
 mod calibrate;
 mod emit;
@@ -36,6 +37,7 @@ mod plan;
 mod program;
 mod runnable;
 mod sharing;
+mod tune;
 
 pub use driftlet_runtime::format::Precision;
 pub use inception::{inception, inception_parameters};
@@ -43,6 +45,7 @@ pub use onnx::export_onnx;
 
 use std::io::{Cursor, Seek, Write};
 
+use balance::Balance;
 use driftlet_checkpoint::{Checkpoint, CheckpointView, Config};
 use graph::Graph;
 use program::{Layer, Metadata, Program};
@@ -98,6 +101,14 @@ impl Options {
             calibration_samples: None,
             calibration_seed: 1 << 32,
             ram_limit: RamLimit::None,
+        }
+    }
+
+    /// What decides about ranges, for the file's description.
+    fn method(&self) -> &'static str {
+        match (self.precision, self.activations) {
+            (Precision::Int8, Activations::Eight) => "error of the pictures",
+            _ => "mean squared error",
         }
     }
 }
@@ -226,14 +237,20 @@ fn run(
     release();
     let calibration = calibrate::calibrate(&reference.model()?, graph, options)?;
     reference.release();
-    metadata.calibration = Some(calibration.summary);
+    metadata.calibration = Some(calibration.summary.clone());
+    let mut balance = Balance::none(graph);
     let program: Program = match options.precision {
-        Precision::Int8 => integers::program(graph, &calibration.ranges, &calibration.means, options.activations)?,
+        Precision::Int8 => {
+            let choice = tune::choose(graph, &reference, &calibration, options, &metadata, release)?;
+            balance = choice.balance.clone();
+            integers::program(graph, &choice)?
+        }
         Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
     let candidate = Runnable::new(&program, &metadata)?;
     release();
-    let ratios = fidelity::measure(&reference.model()?, &candidate.model()?, options.calibration_seed)?;
+    let seed = options.calibration_seed;
+    let ratios = fidelity::measure(&reference.model()?, &candidate.model()?, graph, &balance, seed)?;
     let layers = metadata.layers.iter_mut().zip(ratios);
     layers.for_each(|(layer, ratio)| layer.sqnr = ratio.map(|ratio| (ratio * 10.0).round() / 10.0));
     // Before the weights are read once more.

@@ -4,7 +4,6 @@ use driftlet_runtime::format::DType;
 use driftlet_runtime::noise::STEPS_PER_SIGMA;
 
 use super::fixed::positive;
-use crate::Activations;
 use crate::calibrate::Range;
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::program::Value;
@@ -15,7 +14,7 @@ const HEADROOM: f64 = 1.25;
 const TANH_RANGE: f64 = 4.0;
 
 /// Type, bits, step and zero point of every value.
-pub fn formats(graph: &Graph, ranges: &[Range], activations: Activations) -> Vec<Value> {
+pub fn formats(graph: &Graph, ranges: &[Range], narrow: &[bool]) -> Vec<Value> {
     let (embedding_bits, embedding_scale) = embeddings(graph);
     let tanh = graph.nodes.iter().any(|n| matches!(n.op, Op::Pixels { tanh: true }));
     let mut values: Vec<Value> = Vec::with_capacity(graph.values.len());
@@ -36,9 +35,7 @@ pub fn formats(graph: &Graph, ranges: &[Range], activations: Activations) -> Vec
                 (dtype, bits, scale.into(), zero_point)
             }
             _ if node.output == graph.output => sixteen(16, if tanh { range.peak.min(TANH_RANGE) } else { range.peak }),
-            _ if activations == Activations::Sixteen || !eight_bits_do(graph, node) => {
-                sixteen(bits_that_fit(graph, node.output), HEADROOM * range.peak)
-            }
+            _ if !narrow[node.output] => sixteen(bits_that_fit(graph, node.output), HEADROOM * range.peak),
             _ => {
                 let scale = positive((range.high - range.low) / 255.0);
                 (DType::I8, 8, scale, (-128.0 - range.low / scale).round() as i16)
@@ -54,9 +51,16 @@ fn keeps_format(op: &Op) -> bool {
     matches!(op, Op::Slice { .. } | Op::Resize(_) | Op::SpaceToDepth { .. } | Op::DepthToSpace { .. })
 }
 
-/// Whether a value may have 8 bits: linear layers and convolutions read it, and nothing that adds up many layers, such as
+/// Whether a value may have 8 bits, where its format is not given: linear layers and convolutions read it, and nothing that adds up many layers, such as
 /// the residual stream of a transformer, writes it.
-fn eight_bits_do(graph: &Graph, node: &Node) -> bool {
+pub fn eight_bits_do(graph: &Graph, node: &Node) -> bool {
+    let own = matches!(
+        node.op,
+        Op::Noise | Op::ClassEmbedding(_) | Op::StyleEmbedding { .. } | Op::GuidanceEmbedding(_) | Op::Pixels { .. }
+    );
+    if own || keeps_format(&node.op) || node.output == graph.output {
+        return false;
+    }
     let stream = matches!(node.op, Op::Gate | Op::Add(_) | Op::Concat(_));
     !stream
         && readers(graph, node.output).all(|(reader, operand)| {

@@ -9,29 +9,38 @@ mod layers;
 
 use driftlet_runtime::format::{DType, NormMode, Precision, ResizeMode};
 
+use crate::QuantizeError;
+use crate::balance::Balance;
 use crate::calibrate::Range;
 use crate::float::scratch_len;
 use crate::graph::{Graph, Node, Numbers, Op};
 use crate::program::{Program, Tensor, Tensors, row, tensor};
 use crate::sharing::Sharing;
-use crate::{Activations, QuantizeError};
 use fixed::{fixed_point, sixteen_bits};
 
-/// The integer program of a graph with calibrated ranges and means.
-pub fn program<'g>(
-    graph: &'g Graph<'g>,
-    ranges: &[Range],
-    means: &[Vec<f64>],
-    activations: Activations,
-) -> Result<Program<'g>, QuantizeError> {
-    let values = formats::formats(graph, ranges, activations);
+/// What calibration and search decided about a graph.
+#[derive(Clone)]
+pub struct Choice<'c> {
+    /// Of every value, in its balanced units.
+    pub ranges: Vec<Range>,
+    /// Of every channel of every value.
+    pub means: &'c [Vec<f64>],
+    /// Factors of channels.
+    pub balance: Balance,
+    /// Which values have 8 bits.
+    pub narrow: Vec<bool>,
+}
+
+/// The integer program of a graph.
+pub fn program<'g>(graph: &'g Graph<'g>, choice: &Choice) -> Result<Program<'g>, QuantizeError> {
+    let values = formats::formats(graph, &choice.ranges, &choice.narrow);
     let mut program = Program::new(graph, Precision::Int8, values);
     let mut sharing = Sharing::default();
     for node in &graph.nodes {
         let tensors = match &node.op {
-            Op::Linear(filter) | Op::Conv2d { filter, .. } => layers::layer(graph, &program, node, filter, means)?,
+            Op::Linear(filter) | Op::Conv2d { filter, .. } => layers::layer(graph, &program, node, filter, choice)?,
             Op::Attention(attention) => attention::tensors(&program, node, attention, &mut sharing)?,
-            _ => tensors(&program, node)?,
+            _ => tensors(&program, node, &choice.balance)?,
         };
         program.push(node, tensors, scratch_len(graph, node, Precision::Int8));
         if let (Op::Lookup(_), Some(op)) = (&node.op, program.ops.last_mut()) {
@@ -41,7 +50,7 @@ pub fn program<'g>(
     Ok(program)
 }
 
-fn tensors<'g>(program: &Program, node: &Node) -> Result<Tensors<'g>, QuantizeError> {
+fn tensors<'g>(program: &Program, node: &Node, balance: &Balance) -> Result<Tensors<'g>, QuantizeError> {
     let output = &program.values[node.output];
     let operand = |i: usize| node.inputs[i].map(|v| &program.values[v]);
     let scale = |i: usize| operand(i).map_or(1.0, |v| f64::from(v.scale));
@@ -94,7 +103,7 @@ fn tensors<'g>(program: &Program, node: &Node) -> Result<Tensors<'g>, QuantizeEr
             let vector = |numbers: &Option<Numbers>, i: usize| match numbers {
                 None => (None, scale(i)),
                 Some(numbers) => {
-                    let (steps, scale) = sixteen_bits(numbers);
+                    let (steps, scale) = sixteen_bits(&balance.divide(node.output, numbers));
                     (Some(row(DType::I16, &steps)), scale)
                 }
             };

@@ -8,7 +8,7 @@ use super::{lives, plan};
 use crate::calibrate::Range;
 use crate::float::scratch_len;
 use crate::graph::{Graph, Op};
-use crate::integers::formats::formats;
+use crate::integers::formats::{eight_bits_do, formats};
 use crate::program::{Program, Tensors};
 use crate::{Activations, QuantizeError, float, lower};
 
@@ -29,7 +29,9 @@ fn zeros(architecture: Architecture) -> Checkpoint {
 /// Values and operators of an integer file, without its weights.
 fn integers<'g>(graph: &'g Graph<'g>, activations: Activations) -> Program<'g> {
     let ranges = vec![Range { low: -1.0, high: 1.0, peak: 1.0 }; graph.values.len()];
-    let mut program = Program::new(graph, Precision::Int8, formats(graph, &ranges, activations));
+    let eight = |node| activations == Activations::Eight && eight_bits_do(graph, node);
+    let narrow: Vec<bool> = graph.nodes.iter().map(eight).collect();
+    let mut program = Program::new(graph, Precision::Int8, formats(graph, &ranges, &narrow));
     for node in &graph.nodes {
         program.push(node, Tensors::default(), scratch_len(graph, node, Precision::Int8));
     }
