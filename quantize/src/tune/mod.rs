@@ -28,6 +28,7 @@ pub fn choose<'c>(
     if !choice.narrow.contains(&true) {
         return Ok(choice);
     }
-    let trial = Trial::new(graph, reference, options.calibration_seed, metadata, release)?;
+    let trial =
+        Trial::new(graph, reference, (options.calibration_seed, calibration.summary.samples), metadata, release)?;
     activations::choose(graph, calibration, &trial, choice)
 }

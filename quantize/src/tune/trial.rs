@@ -19,6 +19,8 @@ const PICTURES: u64 = 64;
 const JUDGEMENT: u64 = 2_000_000_000;
 /// Multiply-accumulates of a search: a count and no clock, so that every machine finds the same.
 const SEARCH: u64 = 400_000_000_000;
+/// Most judgements of a search.
+const JUDGEMENTS: u64 = 256;
 
 /// Pictures of the float model to compare with.
 pub struct Trial<'t> {
@@ -40,15 +42,15 @@ impl<'t> Trial<'t> {
     pub fn new(
         graph: &'t Graph<'t>,
         reference: &'t Runnable,
-        first_seed: u64,
+        (first_seed, samples): (u64, u32),
         metadata: &'t Metadata,
         release: &'t dyn Fn(),
     ) -> Result<Self, QuantizeError> {
         let model = reference.model()?;
         let macs = macs(&model).max(1);
-        let pictures = (JUDGEMENT / macs).clamp(4, PICTURES);
+        let pictures = (JUDGEMENT / macs).clamp(4, PICTURES).min(samples.into());
         let tanh = graph.nodes.iter().any(|node| matches!(node.op, Op::Pixels { tanh: true }));
-        let affordable = (SEARCH / (pictures * macs)) as usize;
+        let affordable = (SEARCH / (pictures * macs)).min(JUDGEMENTS) as usize;
         let (expected, energy) = (Vec::new(), 0.0);
         let mut trial = Self { graph, reference, metadata, release, first_seed, tanh, expected, energy, affordable };
         trial.expected = outputs(&model, first_seed, pictures as u32, tanh);
