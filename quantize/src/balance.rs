@@ -41,7 +41,8 @@ impl Balance {
             }
             let largest = peaks.iter().fold(0f64, |max, &peak| max.max(peak));
             if largest > 0.0 {
-                let factor = |peak: f64| (peak / largest).max(1.0 / LARGEST_STRETCH).powf(strength);
+                // The same on every machine, unlike the system's power.
+                let factor = |peak: f64| libm::pow((peak / largest).max(1.0 / LARGEST_STRETCH), strength);
                 let factors: Vec<f64> = peaks.into_iter().map(factor).collect();
                 tied.iter().for_each(|&value| balance[value] = factors.clone());
             }

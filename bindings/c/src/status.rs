@@ -40,31 +40,24 @@ pub enum Status {
     MakesLines = 14,
 }
 
-impl Status {
-    fn text(self) -> &'static CStr {
-        match self {
-            Self::Ok => c"done",
-            Self::NullPointer => c"a pointer is null",
-            Self::Misaligned => c"the file's bytes must start at a multiple of 4",
-            Self::NotDrift => c"not a .drift file; make one with `driftlet quantize`",
-            Self::Damaged => c"the file is torn or damaged; copy or quantize it again",
-            Self::OtherVersion => {
-                c"the file has another version of the format; quantize again, or take the library of its version"
-            }
-            Self::NotBuilt => c"the file needs what this build of the library leaves out; quantize to int8",
-            Self::NotAGenerator => c"the model makes no pictures; give a generator of pictures",
-            Self::ArenaTooSmall => c"the arena is too small; see arena_len in driftlet_about",
-            Self::NoSuchClass => c"the model does not have this class; see classes in driftlet_about",
-            Self::GuidanceOutOfRange => {
-                c"guidance is out of range; see guidance_min and guidance_max in driftlet_about"
-            }
-            Self::PositionOutOfRange => c"the position is above DRIFTLET_ONE",
-            Self::NoSuchKernels => c"DRIFTLET_KERNEL names no kernels of this processor",
-            Self::CannotRead => c"the file cannot be read",
-            Self::MakesLines => c"the model keeps no whole picture; quantize without --ram-limit",
-        }
-    }
-}
+/// What each status means, by its number.
+const TEXTS: [&CStr; Status::MakesLines as usize + 1] = [
+    c"done",
+    c"a pointer is null",
+    c"the file's bytes must start at a multiple of 4",
+    c"not a .drift file; make one with `driftlet quantize`",
+    c"the file is torn or damaged; copy or quantize it again",
+    c"the file has another version of the format; quantize again, or take the library of its version",
+    c"the file needs what this build of the library leaves out; quantize to int8",
+    c"the model makes no pictures; give a generator of pictures",
+    c"the arena is too small; see arena_len in driftlet_about",
+    c"the model does not have this class; see classes in driftlet_about",
+    c"guidance is out of range; see guidance_min and guidance_max in driftlet_about",
+    c"the position is above DRIFTLET_ONE",
+    c"DRIFTLET_KERNEL names no kernels of this processor",
+    c"the file cannot be read",
+    c"the model keeps no whole picture; quantize without --ram-limit",
+];
 
 impl From<ParseError> for Status {
     fn from(error: ParseError) -> Self {
@@ -92,23 +85,5 @@ impl From<StartError> for Status {
 /// What a status means, for people; of every number, known or not.
 #[unsafe(no_mangle)]
 pub extern "C" fn driftlet_status_text(status: u32) -> *const c_char {
-    let known = [
-        Status::Ok,
-        Status::NullPointer,
-        Status::Misaligned,
-        Status::NotDrift,
-        Status::Damaged,
-        Status::OtherVersion,
-        Status::NotBuilt,
-        Status::NotAGenerator,
-        Status::ArenaTooSmall,
-        Status::NoSuchClass,
-        Status::GuidanceOutOfRange,
-        Status::PositionOutOfRange,
-        Status::NoSuchKernels,
-        Status::CannotRead,
-        Status::MakesLines,
-    ];
-    let found = known.into_iter().find(|&known| known as u32 == status);
-    found.map_or(c"unknown status", Status::text).as_ptr()
+    TEXTS.get(status as usize).copied().unwrap_or(c"unknown status").as_ptr()
 }

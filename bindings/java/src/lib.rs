@@ -70,7 +70,7 @@ pub extern "system" fn Java_dev_driftlet_Model_close(_: JNIEnv, _: JClass, handl
     table::remove(handle);
 }
 
-/// `void generate(long handle, long seed, boolean on a way, long towards, float position, int label, float guidance, byte[] out)`
+/// `void generate(long handle, long seed, long towards, float position, int label, float guidance, byte[] out)`
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_dev_driftlet_Model_generate(
     mut env: JNIEnv,

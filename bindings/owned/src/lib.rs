@@ -16,11 +16,11 @@ mod error;
 mod tests;
 
 pub use driftlet_runtime::Kernels;
-use driftlet_runtime::{Class, Guidance, Model, Sampler, Start};
+use driftlet_runtime::{Class, Guidance, LineSampler, Model, Start};
 pub use error::Error;
 use self_cell::self_cell;
 
-/// Bytes that [`Sampler::new`] may skip to reach an address that is a multiple of 16.
+/// Bytes that [`LineSampler::new`] may skip to reach an address that is a multiple of 16.
 const ARENA_SLACK: usize = 15;
 
 self_cell!(
@@ -70,7 +70,7 @@ impl Generator {
             return Err(Error::NoPictures);
         }
         let mut arena = Arena(vec![0; model.arena_len() + ARENA_SLACK]);
-        let kernels = Sampler::new(&model, &mut arena.0)?.kernels();
+        let kernels = LineSampler::new(&model, &mut arena.0)?.kernels();
         Ok(Self { proved, arena, kernels })
     }
 
@@ -145,8 +145,8 @@ fn generate(model: &Model, arena: &mut Arena, request: &Request, pixels: &mut [u
         return Err(Error::Length { expected, given });
     }
     let (start, class, guidance) = check(model, request)?;
-    let mut sampler = Sampler::new(model, &mut arena.0)?;
-    pixels.copy_from_slice(sampler.generate_from(start, class, guidance));
+    // Also of models that keep no whole picture.
+    LineSampler::new(model, &mut arena.0)?.generate_into(start, class, guidance, pixels);
     Ok(())
 }
 

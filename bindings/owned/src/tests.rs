@@ -2,14 +2,18 @@
 
 use super::{Arena, Error, Generator, Request};
 use driftlet_checkpoint::Checkpoint;
-use driftlet_quantize::{Options, Precision, quantize};
+use driftlet_quantize::{Options, Precision, RamLimit, quantize};
 use driftlet_runtime::{Guidance, Model, Sampler, Start};
 
 type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 fn file() -> std::result::Result<Vec<u8>, Box<dyn std::error::Error>> {
+    limited(RamLimit::None)
+}
+
+fn limited(ram_limit: RamLimit) -> std::result::Result<Vec<u8>, Box<dyn std::error::Error>> {
     let checkpoint = Checkpoint::load(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/fashion-nano").as_ref())?;
-    Ok(quantize(&checkpoint, &Options::new("nano", Precision::Int8))?.to_vec())
+    Ok(quantize(&checkpoint, &Options { ram_limit, ..Options::new("nano", Precision::Int8) })?.to_vec())
 }
 
 const REQUEST: Request = Request { seed: 7, class: 3, guidance: 1.5, towards: None };
@@ -35,6 +39,18 @@ fn pictures_are_the_runtimes() -> Result {
     }
     assert_eq!((generator.image_shape(), generator.guidance_range()), ([28, 28, 1], (1.0, 4.0)));
     assert_eq!(generator.file(), bytes);
+    Ok(())
+}
+
+/// A model that keeps no whole picture gives the same one, in a smaller arena.
+#[test]
+fn models_in_bands_give_whole_pictures() -> Result {
+    let (mut whole, mut bands) = (Generator::new(file()?)?, Generator::new(limited(RamLimit::Least)?)?);
+    assert!(bands.model().arena_len() < whole.model().arena_len());
+    let mut pixels = [vec![0; whole.image_len()], vec![1; whole.image_len()]];
+    whole.generate(&REQUEST, &mut pixels[0])?;
+    bands.generate(&REQUEST, &mut pixels[1])?;
+    assert_eq!(pixels[0], pixels[1]);
     Ok(())
 }
 

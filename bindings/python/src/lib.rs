@@ -37,12 +37,13 @@ impl PyGenerator {
             .map(|(seed, class, guidance, towards)| Request { seed, class, guidance, towards })
             .collect();
         requests.iter().try_for_each(|request| self.0.check(request)).map_err(value_error)?;
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        // None asked for: the process has threads for all processors already.
+        let pool = (threads > 0).then(|| ThreadPoolBuilder::new().num_threads(threads).build()).transpose();
         let pool = pool.map_err(|error| PyRuntimeError::new_err(format!("cannot start {threads} threads: {error}")))?;
         let len = self.0.image_len();
         let mut pixels = vec![0; requests.len() * len];
         for (requests, pixels) in requests.chunks(CHUNK).zip(pixels.chunks_mut(CHUNK * len)) {
-            py.detach(|| self.make(&pool, requests, pixels)).map_err(value_error)?;
+            py.detach(|| self.make(pool.as_ref(), requests, pixels)).map_err(value_error)?;
             py.check_signals()?;
         }
         let [height, width, channels] = self.0.image_shape();
@@ -105,13 +106,22 @@ impl PyGenerator {
 }
 
 impl PyGenerator {
-    fn make(&self, pool: &ThreadPool, requests: &[Request], pixels: &mut [u8]) -> Result<(), driftlet_owned::Error> {
+    fn make(
+        &self,
+        pool: Option<&ThreadPool>,
+        requests: &[Request],
+        pixels: &mut [u8],
+    ) -> Result<(), driftlet_owned::Error> {
         let pictures = pixels.par_chunks_mut(self.0.image_len()).zip(requests);
-        pool.install(|| {
+        let all = || {
             pictures.try_for_each_init(Arena::default, |arena, (pixels, request)| {
                 self.0.generate_in(arena, request, pixels)
             })
-        })
+        };
+        match pool {
+            Some(pool) => pool.install(all),
+            None => all(),
+        }
     }
 }
 
