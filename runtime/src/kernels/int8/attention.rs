@@ -189,22 +189,8 @@ fn fits_32_bits(squares: u64, longest: u64) -> bool {
 }
 
 /// Normalizes, scales and rotates one head of a query or key in place. Returns the sum of its squares, at most `2^42`.
-#[cfg_attr(
-    any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_feature = "neon"),
-        all(target_arch = "wasm32", target_feature = "simd128")
-    ),
-    inline(always)
-)]
-#[cfg_attr(
-    not(any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_feature = "neon"),
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )),
-    inline(never)
-)]
+#[cfg_attr(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")), inline(always))]
+#[cfg_attr(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))), inline(never))]
 fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) -> u64 {
     match p.norm {
         Some(norm) => {

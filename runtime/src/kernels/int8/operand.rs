@@ -50,22 +50,8 @@ impl<'a> Operand<'a> {
     }
 
     // Once where flash is small; into the loops that are compiled for wide registers.
-    #[cfg_attr(
-        any(
-            target_arch = "x86_64",
-            all(target_arch = "aarch64", target_feature = "neon"),
-            all(target_arch = "wasm32", target_feature = "simd128")
-        ),
-        inline(always)
-    )]
-    #[cfg_attr(
-        not(any(
-            target_arch = "x86_64",
-            all(target_arch = "aarch64", target_feature = "neon"),
-            all(target_arch = "wasm32", target_feature = "simd128")
-        )),
-        inline(never)
-    )]
+    #[cfg_attr(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")), inline(always))]
+    #[cfg_attr(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))), inline(never))]
     fn read_from(&self, at: usize, out: &Output, zero: i32, numbers: &mut [i16]) {
         let range = at..at + numbers.len();
         match (self.ints, &out.ints) {
@@ -130,22 +116,8 @@ impl Output<'_> {
     }
 
     /// Writes what [`Store::apply`] made of results, from the `at`-th number on.
-    #[cfg_attr(
-        any(
-            target_arch = "x86_64",
-            all(target_arch = "aarch64", target_feature = "neon"),
-            all(target_arch = "wasm32", target_feature = "simd128")
-        ),
-        inline(always)
-    )]
-    #[cfg_attr(
-        not(any(
-            target_arch = "x86_64",
-            all(target_arch = "aarch64", target_feature = "neon"),
-            all(target_arch = "wasm32", target_feature = "simd128")
-        )),
-        inline(never)
-    )]
+    #[cfg_attr(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")), inline(always))]
+    #[cfg_attr(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))), inline(never))]
     pub fn write(&mut self, at: usize, stored: &[i16]) {
         let range = at..at + stored.len();
         match &mut self.ints {
