@@ -19,7 +19,8 @@ fn figure(output: &str, line: &str, label: &str) -> u64 {
 fn run_on(board: &str, model: Option<&Path>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-demo/run");
     let mut command = Command::new(script);
-    command.arg(board).envs(model.map(|model| ("DRIFTLET_MODEL", model)));
+    command.arg(board).env("DRIFTLET", env!("CARGO_BIN_EXE_driftlet"));
+    command.envs(model.map(|model| ("DRIFTLET_MODEL", model)));
     let result = command.output().expect("the script starts");
     let (output, errors) = (String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
     if result.status.code() == Some(NOT_INSTALLED) && std::env::var_os("DRIFTLET_REQUIRE_FIRMWARE").is_none() {
@@ -41,9 +42,12 @@ fn run_on(board: &str, model: Option<&Path>) {
 }
 
 #[test]
-fn pictures_of_a_cortex_m4f_equal_the_hosts() {
-    run_on("mps2-an386", None);
-    // And in bands, row by row, from less than a third of the arena; after the other, since both build one program.
+fn pictures_of_every_board_equal_the_hosts() {
+    // One after the other, since some share a target and so a program.
+    for board in ["mps2-an386", "mps2-an500", "mps3-an547", "rp2040", "virt"] {
+        run_on(board, None);
+    }
+    // And in bands, row by row, from less than a third of the arena.
     let directory = tempfile::tempdir().expect("a directory");
     let model = directory.path().join("bands.drift");
     let quantized = Command::new(env!("CARGO_BIN_EXE_driftlet"))
@@ -53,10 +57,4 @@ fn pictures_of_a_cortex_m4f_equal_the_hosts() {
         .status();
     assert!(quantized.expect("the command starts").success());
     run_on("mps2-an386", Some(&model));
-}
-
-/// A chip without an FPU, running code for an even smaller one.
-#[test]
-fn pictures_of_cortex_m0_code_equal_the_hosts() {
-    run_on("mps2-an385", None);
 }

@@ -3,23 +3,15 @@
 #![no_std]
 #![no_main]
 
-mod ascii;
-mod counter;
-mod memory;
-
 use core::ops::ControlFlow;
-use core::panic::PanicInfo;
 
-use cortex_m::peripheral::SCB;
-use cortex_m::{Peripherals, singleton};
-use cortex_m_rt::{ExceptionFrame, entry, exception};
-use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
-use cortex_m_semihosting::hprintln;
 use driftlet_runtime::{Aligned, Guidance, LineSampler, Model, Start, Step, View};
+use firmware_demo::board::{self, entry};
+use firmware_demo::text::{self, Hex};
+use firmware_demo::{exit, memory};
+use semihosting::println;
 use sha2::{Digest, Sha256};
-
-use ascii::Hex;
-use counter::Counter;
+use static_cell::ConstStaticCell;
 
 /// In flash, used in place.
 static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/model.drift")));
@@ -32,26 +24,19 @@ const FIRST_SEED: u64 = 100;
 /// Operators that `--bench` lists.
 const MAX_OPS: usize = 64;
 
+static ARENA: ConstStaticCell<Aligned<[u8; ARENA_LEN]>> = ConstStaticCell::new(Aligned([0; ARENA_LEN]));
+
 #[entry]
 fn main() -> ! {
     memory::paint_stack();
-    match run() {
-        Ok(()) => debug::exit(EXIT_SUCCESS),
-        Err(problem) => {
-            hprintln!("{}", problem);
-            debug::exit(EXIT_FAILURE);
-        }
-    }
-    unreachable!("the emulator has stopped")
+    exit(run())
 }
 
 fn run() -> Result<(), &'static str> {
-    let mut peripherals = Peripherals::take().ok_or("the peripherals are taken")?;
-    switch_fpu_off(&mut peripherals.SCB);
     let model = Model::parse(&MODEL.0).map_err(|_| "the model is not valid")?;
-    let arena = singleton!(: Aligned<[u8; ARENA_LEN]> = Aligned([0; ARENA_LEN])).ok_or("the arena is taken")?;
+    let arena = ARENA.try_take().ok_or("the arena is taken")?;
     let [_, width, channels] = model.image_shape().ok_or("the model makes no pictures")?;
-    let mut counter = Counter::new(peripherals.SYST);
+    let mut counter = board::start().ok_or("the board is started already")?;
     let mut per_op = [0u64; MAX_OPS];
     let mut sampler = LineSampler::new(&model, &mut arena.0).map_err(|_| "the model does not start")?;
     let mut all = Sha256::new();
@@ -71,7 +56,7 @@ fn run() -> Result<(), &'static str> {
             // Only pixels have this type.
             if let View::U8(rows) = step.output {
                 for (row, pixels) in (step.row as usize..).zip(rows.chunks_exact(width * channels)) {
-                    ascii::draw(row, pixels, channels);
+                    text::draw(row, pixels, channels);
                     hash.update(pixels);
                     all.update(pixels);
                 }
@@ -83,25 +68,25 @@ fn run() -> Result<(), &'static str> {
         if done.is_break() {
             return Err("broken off");
         }
-        hprintln!("{}  seed {} class {} guidance 1", Hex(&hash.finalize()), seed, pictures);
-        hprintln!("{} instructions", this);
+        println!("{}  seed {} class {} guidance 1", Hex(&hash.finalize()), seed, pictures);
+        println!("{} instructions", this);
         instructions += this;
         pictures += 1;
     }
-    hprintln!("{}  all", Hex(&all.finalize()));
+    println!("{}  all", Hex(&all.finalize()));
     if cfg!(feature = "bench") {
         for (i, count) in per_op.iter().enumerate().take(model.op_count() as usize) {
             let op = model.op_info(i as u32);
-            hprintln!("op {:2} {:20} {:9} MACs {:10} instructions", i, op.kind.name(), op.macs, count / pictures);
+            println!("op {:2} {:20} {:9} MACs {:10} instructions", i, op.kind.name(), op.macs, count / pictures);
         }
     }
     let macs: u64 = (0..model.op_count()).map(|i| model.op_info(i).macs).sum();
     let memory = memory::report();
     let model_bytes = MODEL.0.len() as u32;
     let per_picture = instructions / pictures;
-    hprintln!("instructions per picture {} ({} per 100 MACs)", per_picture, per_picture * 100 / macs.max(1));
-    hprintln!("flash {} bytes: code and constants {}, model {}", memory.flash, memory.flash - model_bytes, model_bytes);
-    hprintln!(
+    println!("instructions per picture {} ({} per 100 MACs)", per_picture, per_picture * 100 / macs.max(1));
+    println!("flash {} bytes: code and constants {}, model {}", memory.flash, memory.flash - model_bytes, model_bytes);
+    println!(
         "RAM {} bytes: arena {}, other statics {}, stack {}",
         memory.statics + memory.stack,
         ARENA_LEN,
@@ -109,29 +94,4 @@ fn run() -> Result<(), &'static str> {
         memory.stack
     );
     Ok(())
-}
-
-/// From here on a float instruction is a fault: what follows is integers only, and this run proves it.
-#[cfg(target_abi = "eabihf")]
-fn switch_fpu_off(scb: &mut SCB) {
-    scb.disable_fpu();
-}
-
-/// The target has no FPU.
-#[cfg(not(target_abi = "eabihf"))]
-fn switch_fpu_off(_: &mut SCB) {}
-
-#[exception]
-unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    hprintln!("fault");
-    debug::exit(EXIT_FAILURE);
-    loop {}
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo) -> ! {
-    // No formatting of the message: it would link more code than the demonstration itself.
-    hprintln!("panic");
-    debug::exit(EXIT_FAILURE);
-    loop {}
 }

@@ -14,7 +14,7 @@ pub struct Report {
     pub stack: u32,
 }
 
-// Symbols of cortex-m-rt's linker script; only their addresses mean something.
+// Symbols of the start-up crates' linker scripts; only their addresses mean something.
 unsafe extern "C" {
     static __sdata: u32;
     static __edata: u32;
@@ -24,15 +24,27 @@ unsafe extern "C" {
     static __sheap: u32;
     static _stack_start: u32;
 }
+#[cfg(target_arch = "arm")]
+unsafe extern "C" {
+    #[link_name = "__vector_table"]
+    static FLASH: u32;
+}
+#[cfg(target_arch = "riscv32")]
+unsafe extern "C" {
+    #[link_name = "__stext"]
+    static FLASH: u32;
+}
 
 /// Fills the unused part of the stack.
+#[inline(never)]
 pub fn paint_stack() {
-    let here = cortex_m::register::msp::read();
+    let frame = 0u32;
+    let here = addr_of!(frame) as u32;
     let mut at = addr_of!(__sheap) as u32;
     // Leaves room for this function's own frame.
     while at < here - 256 {
-        // SAFETY: between the end of all statics and the stack pointer there is RAM that nothing uses: there is no heap,
-        // and the stack grows down towards it. Addresses are multiples of 4, as the linker script aligns `__sheap`.
+        // SAFETY: between the end of all statics and the frame of this function there is RAM that nothing uses: there is no
+        // heap, and the stack grows down towards it. Addresses are multiples of 4, as the linker script aligns `__sheap`.
         unsafe { write_volatile(at as *mut u32, PAINT) };
         at += 4;
     }
@@ -40,7 +52,7 @@ pub fn paint_stack() {
 
 /// Reads the figures.
 pub fn report() -> Report {
-    let [sdata, edata, sidata, sbss, ebss, sheap, top] = [
+    let [sdata, edata, sidata, sbss, ebss, sheap, top, flash] = [
         addr_of!(__sdata),
         addr_of!(__edata),
         addr_of!(__sidata),
@@ -48,6 +60,7 @@ pub fn report() -> Report {
         addr_of!(__ebss),
         addr_of!(__sheap),
         addr_of!(_stack_start),
+        addr_of!(FLASH),
     ]
     .map(|symbol| symbol as u32);
     let mut at = sheap;
@@ -55,6 +68,6 @@ pub fn report() -> Report {
     while at < top && unsafe { read_volatile(at as *const u32) } == PAINT {
         at += 4;
     }
-    // Initial values of statics are the last thing in flash, which starts at address 0.
-    Report { flash: sidata + (edata - sdata), statics: (edata - sdata) + (ebss - sbss), stack: top - at }
+    // Initial values of statics are the last thing in flash.
+    Report { flash: sidata + (edata - sdata) - flash, statics: (edata - sdata) + (ebss - sbss), stack: top - at }
 }

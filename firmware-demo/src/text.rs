@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use cortex_m_semihosting::hprintln;
+use semihosting::println;
 
 /// Dark to bright.
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
@@ -20,7 +20,7 @@ pub fn draw(row: usize, pixels: &[u8], channels: usize) {
         *place = letter;
         len += 1;
     }
-    hprintln!("{}", core::str::from_utf8(&line[..len]).unwrap_or_default());
+    println!("{}", core::str::from_utf8(&line[..len]).unwrap_or_default());
 }
 
 /// Bytes as hexadecimal digits.
