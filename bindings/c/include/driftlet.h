@@ -96,7 +96,7 @@ typedef enum driftlet_status {
      */
     DRIFTLET_STATUS_CANNOT_READ = 13,
     /*
-     The model makes its picture in bands and keeps none of it.
+     The model never keeps a whole picture: driftlet_generate_lines takes it.
      */
     DRIFTLET_STATUS_MAKES_LINES = 14,
 } driftlet_status;
@@ -137,6 +137,12 @@ typedef struct driftlet_request {
      */
     uint32_t guidance;
 } driftlet_request;
+
+/*
+ Takes a row of a picture: `pixels` are `[width, channels]`, a byte each, until it returns; `row` counts from 0 at the top; `context`
+ is what driftlet_generate_lines was given. It must return, neither throw nor jump away, and leave the arena alone.
+ */
+typedef void (*driftlet_line_function)(void *context, uint32_t row, const uint8_t *pixels);
 
 #if defined(DRIFTLET_HOSTED)
 /*
@@ -206,6 +212,21 @@ enum driftlet_status driftlet_generate(const struct driftlet_model *model,
                                        size_t arena_len,
                                        const struct driftlet_request *request,
                                        const uint8_t **pixels);
+
+/*
+ Makes a picture as driftlet_generate does, and calls `line` with each row of it, from the top, on the calling thread. It takes
+ every model, and is the only way for one that makes its picture a few rows at a time (`driftlet quantize --ram-limit`)
+ and never keeps the whole; others hand out their rows at the end.
+
+ # Safety
+ As driftlet_generate; `line` is null or does what its type says.
+ */
+enum driftlet_status driftlet_generate_lines(const struct driftlet_model *model,
+                                             uint8_t *arena,
+                                             size_t arena_len,
+                                             const struct driftlet_request *request,
+                                             driftlet_line_function line,
+                                             void *context);
 
 #if defined(DRIFTLET_HOSTED)
 /*

@@ -7,7 +7,7 @@ mod mapping;
 mod model;
 mod status;
 
-pub use generate::{Request, driftlet_generate};
+pub use generate::{LineFunction, Request, driftlet_generate, driftlet_generate_lines};
 #[cfg(feature = "std")]
 pub use mapping::{Mapping, driftlet_map, driftlet_mapped, driftlet_unmap};
 #[cfg(feature = "std")]

@@ -68,7 +68,6 @@ pub unsafe extern "C" fn driftlet_open(model: *mut Model, file: *const u8, file_
     match Proved::parse(file) {
         Err(error) => error.into(),
         Ok(proved) if proved.image_shape().is_none() => Status::NotAGenerator,
-        Ok(proved) if proved.bands().is_some() => Status::MakesLines,
         Ok(proved) => {
             // SAFETY: the room is the caller's, large and aligned enough for it.
             unsafe { model.cast::<Proved>().write(proved) };

@@ -36,7 +36,7 @@ pub enum Status {
     NoSuchKernels = 12,
     /// The file cannot be read.
     CannotRead = 13,
-    /// The model makes its picture in bands and keeps none of it.
+    /// The model never keeps a whole picture: driftlet_generate_lines takes it.
     MakesLines = 14,
 }
 
@@ -56,7 +56,7 @@ const TEXTS: [&CStr; Status::MakesLines as usize + 1] = [
     c"the position is above DRIFTLET_ONE",
     c"DRIFTLET_KERNEL names no kernels of this processor",
     c"the file cannot be read",
-    c"the model keeps no whole picture; quantize without --ram-limit",
+    c"the model keeps no whole picture; call driftlet_generate_lines, or quantize without --ram-limit",
 ];
 
 impl From<ParseError> for Status {

@@ -1,6 +1,7 @@
 /*
- * interface FILE.drift: writes the pixels of ten pictures (seeds 70 to 79, classes 0 to 9, guidance 1.5) to the standard output,
- * and checks what must not work. Ends with the line of the first check that fails.
+ * interface FILE.drift [bands]: writes the pixels of ten pictures (seeds 70 to 79, classes 0 to 9, guidance 1.5) to the standard
+ * output, and checks what must not work; with `bands` of a model that keeps no whole picture. Ends with the line of the first
+ * check that fails.
  */
 #include <driftlet.h>
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #define CHECK(right)                                                       \
     do {                                                                   \
         if (!(right)) {                                                    \
-            fprintf(stderr, "%s:%d: " #right "\n", __FILE__, __LINE__);    \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #right);    \
             exit(EXIT_FAILURE);                                            \
         }                                                                  \
     } while (0)
@@ -28,6 +29,43 @@ static driftlet_request request(unsigned i) {
     made.class_index = i;
     made.guidance = DRIFTLET_ONE + DRIFTLET_ONE / 2;
     return made;
+}
+
+struct rows {
+    uint8_t *picture;
+    uint32_t next;
+};
+
+static void take(void *context, uint32_t row, const uint8_t *pixels) {
+    struct rows *rows = context;
+    size_t len = (size_t)about.width * about.channels;
+    CHECK(row == rows->next && row < about.height);
+    memcpy(rows->picture + row * len, pixels, len);
+    rows->next++;
+}
+
+/* The ten pictures row by row, in an arena of just the length that the model asks. */
+static void ten_by_lines(uint8_t *out) {
+    uint8_t *arena = malloc(about.arena_len);
+    CHECK(arena != NULL && (uintptr_t)arena % 16 == 0);
+    for (unsigned i = 0; i < 10; i++) {
+        driftlet_request wanted = request(i);
+        struct rows rows = {out + i * image_len(), 0};
+        CHECK(driftlet_generate_lines(&model, arena, about.arena_len, &wanted, take, &rows) == DRIFTLET_STATUS_OK);
+        CHECK(rows.next == about.height);
+    }
+    driftlet_request wanted = request(0);
+    struct rows none = {NULL, 0};
+    CHECK(driftlet_generate_lines(&model, arena, about.arena_len, &wanted, NULL, &none) == DRIFTLET_STATUS_NULL_POINTER);
+    CHECK(driftlet_generate_lines(NULL, arena, about.arena_len, &wanted, take, &none) == DRIFTLET_STATUS_NULL_POINTER);
+    CHECK(driftlet_generate_lines(&model, NULL, about.arena_len, &wanted, take, &none) == DRIFTLET_STATUS_NULL_POINTER);
+    CHECK(driftlet_generate_lines(&model, arena, about.arena_len, NULL, take, &none) == DRIFTLET_STATUS_NULL_POINTER);
+    CHECK(driftlet_generate_lines(&model, arena, about.arena_len - 1, &wanted, take, &none) ==
+          DRIFTLET_STATUS_ARENA_TOO_SMALL);
+    wanted.class_index = 10;
+    CHECK(driftlet_generate_lines(&model, arena, about.arena_len, &wanted, take, &none) == DRIFTLET_STATUS_NO_SUCH_CLASS);
+    CHECK(none.next == 0);
+    free(arena);
 }
 
 static void *ten(void *out) {
@@ -139,7 +177,7 @@ static void way(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 2);
+    CHECK(argc == 2 || (argc == 3 && strcmp(argv[2], "bands") == 0));
     CHECK(driftlet_abi_version() == DRIFTLET_ABI_VERSION);
     driftlet_mapping mapping;
     CHECK(driftlet_map(&mapping, argv[1]) == DRIFTLET_STATUS_OK);
@@ -153,7 +191,15 @@ int main(int argc, char **argv) {
 
     expected = malloc(10 * image_len());
     CHECK(expected != NULL);
-    ten(expected);
+    ten_by_lines(expected);
+    if (argc == 3) {
+        CHECK(with(request(0), about.arena_len + 15) == DRIFTLET_STATUS_MAKES_LINES);
+        CHECK(fwrite(expected, image_len(), 10, stdout) == 10 && fflush(stdout) == 0);
+        free(expected);
+        driftlet_unmap(&mapping);
+        return EXIT_SUCCESS;
+    }
+    CHECK(compared(NULL) == NULL);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++) CHECK(pthread_create(&threads[i], NULL, compared, NULL) == 0);
     for (int i = 0; i < 4; i++) CHECK(pthread_join(threads[i], NULL) == 0);
