@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// `firmware-demo/run` ends with this if something must be installed first.
 const NOT_INSTALLED: i32 = 3;
@@ -14,20 +15,30 @@ fn figure(output: &str, line: &str, label: &str) -> u64 {
     digits.parse().unwrap_or_else(|_| panic!("no number behind `{label}` in `{text}`"))
 }
 
-/// Runs the demonstration and holds it to the host's hashes and to the limits of the first release. Without QEMU or a
-/// cross compiler it says so and passes, unless `DRIFTLET_REQUIRE_FIRMWARE` is set.
-fn run_on(board: &str, model: Option<&Path>) {
+/// One program at a time: some share a target, and so a file.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Runs a program, which compares its hashes with the host's; returns what it prints. Without QEMU or a cross compiler it says so,
+/// and there is nothing to test, unless `DRIFTLET_REQUIRE_FIRMWARE` is set.
+fn run(arguments: &[&str], model: Option<&Path>) -> Option<String> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-demo/run");
     let mut command = Command::new(script);
-    command.arg(board).env("DRIFTLET", env!("CARGO_BIN_EXE_driftlet"));
+    command.args(arguments).env("DRIFTLET", env!("CARGO_BIN_EXE_driftlet"));
     command.envs(model.map(|model| ("DRIFTLET_MODEL", model)));
     let result = command.output().expect("the script starts");
     let (output, errors) = (String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
     if result.status.code() == Some(NOT_INSTALLED) && std::env::var_os("DRIFTLET_REQUIRE_FIRMWARE").is_none() {
         eprintln!("skipped: {errors}");
-        return;
+        return None;
     }
     assert!(result.status.success(), "{output}\n{errors}");
+    Some(output.into_owned())
+}
+
+/// Runs the demonstration and holds it to the limits of the first release.
+fn run_on(board: &str, model: Option<&Path>) {
+    let Some(output) = run(&[board], model) else { return };
     assert!(output.contains("equal: 11 hashes"), "ten pictures and their common hash:\n{output}");
 
     assert!(figure(&output, "instructions per picture", "picture") > 0);
@@ -43,7 +54,6 @@ fn run_on(board: &str, model: Option<&Path>) {
 
 #[test]
 fn pictures_of_every_board_equal_the_hosts() {
-    // One after the other, since some share a target and so a program.
     for board in ["mps2-an386", "mps2-an500", "mps3-an547", "rp2040", "virt"] {
         run_on(board, None);
     }
@@ -57,4 +67,18 @@ fn pictures_of_every_board_equal_the_hosts() {
         .status();
     assert!(quantized.expect("the command starts").success());
     run_on("mps2-an386", Some(&model));
+}
+
+/// A task that has to run every two million instructions does, if the picture beside it is made in pieces; and does not if it is
+/// made by whole operators, so that the count means something.
+#[test]
+fn a_picture_in_pieces_lets_a_task_meet_its_deadlines() {
+    let Some(output) = run(&["mps2-an386", "--embassy"], None) else { return };
+    assert!(output.contains("equal: 2 hashes"), "{output}");
+    let [whole, pieces] = ["whole operators: the other", "pieces: the other"]
+        .map(|line| ["ran", "deadlines"].map(|label| figure(&output, line, label)));
+    assert!(whole[1] > 10, "whole operators leave time: {output}");
+    assert_eq!(pieces[1], 0, "{output}");
+    assert!(pieces[0] > 20, "{output}");
+    assert!(figure(&output, "pieces: ", "longest") < 2_000_000, "{output}");
 }

@@ -44,6 +44,11 @@ pub fn parse_and_run(data: &[u8], arena: usize, work: u64) -> Fate {
         let (again, seen_again) = (generate(&model, &mut memory, &STARTS[..1], kernels), look(&model, &mut memory));
         let same = pictures.starts_with(&again) && seen == seen_again;
         assert!(same, "{kernels:?}, or what lay in the arena before, shows in a result");
+        if let (true, Some((picture, raw))) = (integer, pictures.first()) {
+            memory.fill(0x55);
+            let pieces = in_pieces(&model, &mut memory, STARTS[0], kernels);
+            assert!(pieces == (picture.clone(), raw.clone()), "{kernels:?} make something else in pieces");
+        }
     }
     Fate::Ran
 }
@@ -105,6 +110,31 @@ fn generate_lines(model: &Model, arena: &mut [u8], starts: &[(Start, u16)], kern
         (pixels, Vec::new())
     };
     starts.iter().map(picture).collect()
+}
+
+/// A picture, every operator of which is cut into as many pieces as it can be.
+fn in_pieces(model: &Model, arena: &mut [u8], (start, guidance): (Start, u16), kernels: Kernels) -> Picture {
+    let Some(class) = model.class(model.classes().saturating_sub(1)) else { panic!("a model without a class") };
+    let guidance = Guidance::from_q8(guidance);
+    if model.bands().is_some() {
+        let Ok(mut sampler) = LineSampler::new(model, arena) else { return Picture::default() };
+        sampler.set_kernels(kernels);
+        let (mut pieces, mut pixels) = (sampler.start(start, class, guidance, 1), Vec::new());
+        while let Some(step) = pieces.step() {
+            assert!(fits(model, &step), "operator {} in pieces", step.index);
+            if let (View::U8(rows), true) = (step.output, step.index + 1 == step.count) {
+                pixels.extend(rows);
+            }
+        }
+        return (pixels, Vec::new());
+    }
+    let Ok(mut sampler) = Sampler::new(model, arena) else { return Picture::default() };
+    sampler.set_kernels(kernels);
+    let mut pieces = sampler.start(start, class, guidance, 1);
+    while let Some(step) = pieces.step() {
+        assert!(fits(model, &step), "operator {} in pieces", step.index);
+    }
+    (sampler.picture().to_vec(), sampler.unrounded().map(f32::to_bits).collect())
 }
 
 /// Sums of 32 bits rely on numbers that fit the bits of their value.

@@ -10,11 +10,16 @@ use cortex_m_rt::{ExceptionFrame, exception};
 /// SysTick has 24 bits.
 const RELOAD: u32 = 0x00ff_ffff;
 
-/// Virtual nanoseconds, in hundredths, of a tick of SysTick: the boards' processors run at 25 MHz, the mps3's at 32 MHz.
-const TICK: u64 = if cfg!(helium) { 3125 } else { 4000 };
+/// SysTick counts the boards' clock: 25 MHz, on the mps3 32 MHz.
+pub const TICKS_IN_MILLISECOND: u32 = if cfg!(helium) { 32_000 } else { 25_000 };
 
-/// Counts instructions between laps, in steps of 31 or 40. QEMU runs with `-icount shift=0`: one instruction takes one virtual
-/// nanosecond, and SysTick counts these. They are instructions, not cycles: QEMU knows no pipeline.
+/// Instructions in so many ticks of SysTick. QEMU runs with `-icount shift=0`: one instruction takes one virtual nanosecond.
+pub fn instructions_in(ticks: u64) -> u64 {
+    ticks * 1_000_000 / u64::from(TICKS_IN_MILLISECOND)
+}
+
+/// Counts instructions between laps, in steps of 40, on the mps3 of 31.25. They are instructions, not cycles: QEMU knows no
+/// pipeline.
 pub struct Counter {
     timer: SYST,
     last: u32,
@@ -42,16 +47,21 @@ impl Counter {
         let now = SYST::get_current();
         let ticks = self.last.wrapping_sub(now) & RELOAD;
         self.last = now;
-        u64::from(ticks) * TICK / 100
+        instructions_in(ticks.into())
     }
 }
 
-/// Starts the counter, once; and switches the FPU off: from here on a float instruction is a fault, so that a run proves that
-/// there are none. Not so with Helium, whose integer instructions need the unit too.
+/// Starts the counter, once, with [`peripherals`].
 pub fn start() -> Option<Counter> {
+    Some(Counter::new(peripherals()?.SYST))
+}
+
+/// What the processor has, once. Switches the FPU off: from here on a float instruction is a fault, so that a run proves that
+/// there are none. Not so with Helium, whose integer instructions need the unit too.
+pub fn peripherals() -> Option<Peripherals> {
     let mut peripherals = Peripherals::take()?;
     switch_fpu_off(&mut peripherals.SCB);
-    Some(Counter::new(peripherals.SYST))
+    Some(peripherals)
 }
 
 #[cfg(all(target_abi = "eabihf", not(helium)))]

@@ -10,7 +10,7 @@ use driftlet_quantize::{
     Activations, Description, Options, Precision, QuantizeError, RamLimit, quantize, quantize_graph,
 };
 use driftlet_runtime::format::{ConcatMode, ConvMode, Function, NormMode, ResizeMode};
-use driftlet_runtime::{Guidance, Kernels, LineSampler, Model, Sampler, Start, StartError};
+use driftlet_runtime::{Guidance, Kernels, LineSampler, Model, Sampler, Start, StartError, View};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -229,6 +229,29 @@ fn pictures(file: &[u8], kernels: Kernels) -> Result<Vec<Vec<u8>>, Box<dyn std::
     Ok((0..2).map(picture).collect())
 }
 
+/// The first of these pictures, made in pieces of so many multiply-accumulates; and how many pieces there were.
+fn in_pieces(file: &[u8], kernels: Kernels, limit: u32) -> Result<(Vec<u8>, usize), Box<dyn std::error::Error>> {
+    let model = Model::parse(file)?;
+    let mut arena = AVec::<u8>::new(64);
+    arena.resize(model.arena_len(), 0x5a);
+    let mut sampler = LineSampler::new(&model, &mut arena)?;
+    sampler.set_kernels(kernels);
+    let mut pieces = sampler.start(Start::Seed(0), model.class(0).ok_or("no class")?, Guidance::from_q8(256), limit);
+    let (mut picture, mut count) = (Vec::new(), 0);
+    while let Some(step) = pieces.step() {
+        count += 1;
+        // Only pixels have this type.
+        if let View::U8(rows) = step.output {
+            assert_eq!(
+                picture.len(),
+                step.row as usize * model.image_len() / model.image_shape().ok_or("no picture")?[0]
+            );
+            picture.extend(rows);
+        }
+    }
+    Ok((picture, count))
+}
+
 /// The arena is within a tenth of the least that any plan needs.
 fn near_bound(model: &Model, name: &str) -> Outcome {
     let metadata: serde_json::Value = serde_json::from_slice(model.metadata())?;
@@ -257,6 +280,15 @@ fn compare(graph: &Graph, options: &Options, name: &str) -> Result<usize, Box<dy
     let banded = [least, between];
     for kernels in Kernels::available() {
         let expected = pictures(&whole, kernels)?;
+        for file in [&whole, &banded[0], &banded[1]] {
+            let mut most = usize::MAX;
+            for limit in [1, 1000, 30_000, u32::MAX] {
+                let (picture, count) = in_pieces(file, kernels, limit)?;
+                assert!(picture == expected[0], "{name} {kernels:?} in pieces of {limit}");
+                assert!(count <= most, "{name}: {count} pieces of {limit}, fewer of smaller ones");
+                most = count;
+            }
+        }
         for (i, file) in banded.iter().enumerate() {
             let made = pictures(file, kernels).map_err(|e| format!("{name}: {e}"))?;
             assert_eq!(made, expected, "{name} {i} {kernels:?} {:?}", Model::parse(file)?.bands());

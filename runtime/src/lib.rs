@@ -56,6 +56,11 @@
 //! [`Sampler::generate_observed`] calls back after each operator with a [`Step`], and stops if it is told to. Threads are the
 //! caller's: a sampler may be sent to one, and any number of samplers may share a model.
 //!
+//! ## In pieces
+//!
+//! Where other tasks wait, [`Sampler::start`] and [`LineSampler::start`] begin a picture that is made in [`Pieces`], of about as
+//! many multiply-accumulates as they are told: between two calls of [`Pieces::step`] an application does what it likes.
+//!
 //! ## Networks that look at pictures
 //!
 //! A `.drift` file may hold a classifier instead, or an encoder: [`Network`] takes 8-bit pixels and gives features and
@@ -112,6 +117,7 @@ mod lines;
 mod model;
 pub mod noise;
 pub mod panels;
+mod pieces;
 mod pixels;
 #[cfg(feature = "std")]
 mod pool;
@@ -124,6 +130,7 @@ pub use execute::{Step, View};
 pub use kernels::{Kernels, attention_scratch_len};
 pub use lines::LineSampler;
 pub use model::{Bands, Class, Guidance, Model, OpInfo, ParseError};
+pub use pieces::Pieces;
 #[cfg(feature = "float")]
 pub use pixels::from_unit;
 #[cfg(feature = "std")]

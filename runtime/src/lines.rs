@@ -6,6 +6,7 @@ use crate::execute::{Engine, Inputs, Step, View, run};
 use crate::format::{NONE, OpKind};
 use crate::kernels::Kernels;
 use crate::model::{Class, Guidance, Model};
+use crate::pieces::Pieces;
 use crate::sampler::{StartError, engine, place};
 use crate::start::Start;
 use crate::workers::Workers;
@@ -102,6 +103,13 @@ impl<'a> LineSampler<'a> {
     ) -> ControlFlow<()> {
         let inputs = Inputs { class: class.0, guidance: guidance.0, start, image: &[] };
         run(self.engine, &self.model, self.arena, &inputs, observe)
+    }
+
+    /// Begins a picture that is made piece by piece, each of about `limit` multiply-accumulates; see [`Pieces`]. Pieces whose
+    /// output is of type [`View::U8`] hand out the picture, row by row.
+    pub fn start<'s>(&'s mut self, start: Start<'s>, class: Class, guidance: Guidance, limit: u32) -> Pieces<'s> {
+        let inputs = Inputs { class: class.0, guidance: guidance.0, start, image: &[] };
+        Pieces::new(self.engine, &self.model, self.arena, inputs, limit)
     }
 
     /// The model.

@@ -220,7 +220,7 @@ impl<'a> Model<'a> {
     }
 
     /// Multiply-accumulate operations of the operators that consist of them.
-    fn macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
+    pub(crate) fn macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
         match op.kind {
             OpKind::Linear => u64::from(self.value(op.inputs[0]).shape[2]) * output.elements() as u64,
             OpKind::Conv2d => {

@@ -7,6 +7,7 @@ use crate::execute::{Engine, Inputs, Step, View, run, view};
 use crate::format::{NONE, OpKind};
 use crate::kernels::Kernels;
 use crate::model::{Class, Guidance, Model};
+use crate::pieces::Pieces;
 use crate::start::Start;
 use crate::workers::{Alone, Workers};
 
@@ -141,6 +142,13 @@ impl<'a> Sampler<'a> {
             ControlFlow::Continue(()) => Some(self.picture()),
             ControlFlow::Break(()) => None,
         }
+    }
+
+    /// Begins a picture that is made piece by piece, each of about `limit` multiply-accumulates; see [`Pieces`]. When they are
+    /// through, [`Sampler::picture`] has it.
+    pub fn start<'s>(&'s mut self, start: Start<'s>, class: Class, guidance: Guidance, limit: u32) -> Pieces<'s> {
+        let inputs = Inputs { class: class.0, guidance: guidance.0, start, image: &[] };
+        Pieces::new(self.engine, &self.model, self.arena, inputs, limit)
     }
 
     /// Makes pictures one after the other, by one arena, into `out`: until it is full or the requests end. Returns how many.

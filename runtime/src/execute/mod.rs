@@ -4,7 +4,7 @@
 mod float;
 mod integer;
 mod memory;
-mod section;
+mod pass;
 
 use core::ops::ControlFlow;
 
@@ -16,7 +16,8 @@ use crate::start::Start;
 use crate::validate::guidance_shift;
 use crate::workers::Workers;
 use bytemuck::cast_slice;
-use memory::{Memory, borrow};
+use memory::Memory;
+pub(crate) use pass::Pass;
 
 /// What one pass starts from.
 pub(crate) struct Inputs<'i> {
@@ -36,14 +37,15 @@ pub(crate) struct Engine<'e> {
     pub workers: &'e dyn Workers,
 }
 
-/// An operator that has just run, for observers: calibration, progress, profiles.
+/// An operator, or a part of one, that has just run, for observers: calibration, progress, profiles.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'s> {
     /// Its place in the order of execution.
     pub index: u32,
     /// Number of operators.
     pub count: u32,
-    /// The first row that it wrote: 0 but for an operator that runs in bands, which is seen again and again.
+    /// The first row that it wrote: 0 but for an operator that runs in bands or in [`Pieces`](crate::Pieces), which is seen again
+    /// and again.
     pub row: u32,
     /// The numbers that it wrote.
     pub output: View<'s>,
@@ -82,11 +84,11 @@ pub(crate) fn run(
     inputs: &Inputs,
     observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let bands = model.bands();
-    for index in 0..bands.map_or(model.op_count(), |bands| bands.first) {
-        Operator::new(model, model.op(index)).run(engine, index, arena, inputs, observe)?;
+    let mut pass = Pass::new();
+    while let Some(step) = pass.step(engine, model, arena, inputs, u32::MAX) {
+        observe(step)?;
     }
-    bands.map_or(ControlFlow::Continue(()), |bands| section::run(engine, model, bands, arena, inputs, observe))
+    ControlFlow::Continue(())
 }
 
 /// An operator with the records of everything it touches.
@@ -117,20 +119,6 @@ impl<'m> Operator<'m> {
         let value = |index| (index != NONE).then(|| model.value(index));
         let (output, operands, scratch) = (model.value(op.output), op.inputs.map(value), value(op.scratch));
         Self { model, op, output, operands, scratch, row: 0, first_read: 0 }
-    }
-
-    fn run(
-        &self,
-        engine: Engine,
-        index: u32,
-        arena: &mut [u8],
-        inputs: &Inputs,
-        observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let Self { output, operands, .. } = self;
-        let memory = borrow(arena, output, self.scratch.as_ref(), operands);
-        run_operator(engine, self, memory, inputs);
-        observe(Step { index, count: self.model.op_count(), row: self.row, output: view(arena, output) })
     }
 
     /// The record of an operand that the parse proved to be there.
