@@ -32,27 +32,33 @@ impl Batch {
     }
 }
 
-/// Generates a batch: 8-bit pixels `[count, height, width, channels]`.
-pub fn generate(model: &Model, batch: &Batch, label: &str) -> Result<Vec<u8>> {
+/// Generates a batch, with progress: 8-bit pixels `[count, height, width, channels]`.
+pub fn generate_all(model: &Model, batch: &Batch, label: &str) -> Result<Vec<u8>> {
+    let progress = Progress::new(label, batch.count as u64);
+    let classes: Vec<u32> = (0..batch.count).map(|i| batch.class_of(i, model.classes())).collect();
+    let pixels = generate(model, batch, &classes, &|| progress.step())?;
+    progress.finish();
+    Ok(pixels)
+}
+
+/// Generates the pictures of a batch, of the given classes; calls `step` after each.
+pub fn generate(model: &Model, batch: &Batch, classes: &[u32], step: &(dyn Fn() + Sync)) -> Result<Vec<u8>> {
     let Some([height, width, channels]) = model.image_shape() else { bail!("the model makes no pictures") };
     if let Some(class) = batch.class {
         model.class(class).with_context(|| no_such_class(class, model))?;
     }
     // Proves once that the model starts.
     LineSampler::new(model, &mut arena(model))?;
-    let progress = Progress::new(label, batch.count as u64);
     let mut pixels = vec![0; batch.count * height * width * channels];
-    pixels.par_chunks_mut(height * width * channels).enumerate().for_each_init(
+    pixels.par_chunks_mut(height * width * channels).zip(classes).enumerate().for_each_init(
         || arena(model),
-        |arena, (i, image)| {
-            let class = model.class(batch.class_of(i, model.classes()));
-            if let (Ok(mut sampler), Some(class)) = (LineSampler::new(model, arena), class) {
+        |arena, (i, (image, &class))| {
+            if let (Ok(mut sampler), Some(class)) = (LineSampler::new(model, arena), model.class(class)) {
                 sampler.generate_into(Start::Seed(batch.seed_of(i)), class, batch.guidance, image);
             }
-            progress.step();
+            step();
         },
     );
-    progress.finish();
     Ok(pixels)
 }
 

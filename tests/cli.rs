@@ -120,13 +120,47 @@ fn compare_writes_what_scripts_rely_on() -> Outcome {
     assert!(json["reference"]["frechet"].is_f64() && json["floor"].is_f64());
     assert_eq!(json["samples"], 200);
     let candidate = &json["candidates"][0];
-    for field in ["frechet", "delta", "delta_low", "delta_high", "psnr"] {
+    for field in ["frechet", "delta", "delta_low", "delta_high", "psnr", "ssim", "class_accuracy", "inception_score"] {
         assert!(candidate[field].is_f64(), "{field}");
     }
     assert_eq!((&candidate["name"], &candidate["precision"]), (&"m".into(), &"int8".into()));
     assert!(candidate["bytes"].is_u64() && candidate["hash"].is_string());
     assert!(candidate["delta_low"].as_f64() <= candidate["delta_high"].as_f64());
     assert!(std::fs::read_to_string(directory.path().join("r.html"))?.contains("integer runtime itself"));
+    Ok(())
+}
+
+#[test]
+fn shards_become_one_run() -> Outcome {
+    let directory = workshop()?;
+    let compare = |more: &[&str]| {
+        let arguments = [&["compare", "c", "m.drift", "--samples", "700", "--resamples", "20"], more].concat();
+        succeed(&arguments, directory.path())
+    };
+    compare(&["--out", "whole.stats", "--json", "whole.json"])?;
+    for part in ["0/3", "1/3", "2/3"] {
+        compare(&["--shard", part, "--out", &format!("part{}.stats", &part[..1])])?;
+    }
+    let merge = ["stats", "merge", "part2.stats", "part0.stats", "part1.stats", "--out", "merged.stats"];
+    succeed(&merge, directory.path())?;
+    let read = |name: &str| std::fs::read(directory.path().join(name));
+    assert!(read("merged.stats")? == read("whole.stats")?);
+    let from = ["compare", "--from", "merged.stats", "--resamples", "20", "--json", "merged.json", "--html", "m.html"];
+    let text = succeed(&from, directory.path())?;
+    assert!(text.contains("class_accuracy") && text.contains("700 paired samples"), "{text}");
+    assert_eq!(read("merged.json")?, read("whole.json")?);
+
+    for (arguments, expected) in [
+        (&["compare", "--from", "part1.stats"][..], "merge it with the other shards"),
+        (&["stats", "merge", "part0.stats", "part2.stats", "--out", "x"], "samples 256 to 511 are missing"),
+        (&["stats", "merge", "part0.stats", "part0.stats", "--out", "x"], "twice"),
+        (&["stats", "merge", "part0.stats", "m.drift", "--out", "x"], "m.drift"),
+        (&["compare", "c", "m.drift", "--samples", "700", "--shard", "3/3", "--out", "x"], "0/4 to 3/4"),
+        (&["compare", "c"], "one more .drift file"),
+    ] {
+        let message = fail(arguments, directory.path())?;
+        assert!(message.contains(expected), "{arguments:?} says: {message}");
+    }
     Ok(())
 }
 

@@ -1,214 +1,206 @@
-//! One comparison: a reference model, candidates, and what tells them apart.
+//! From what was collected to figures.
 
-use driftlet_runtime::Model;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::collected::Part;
+use crate::comparison::{ComparedModel, Comparison, ReferenceModel, SeedFloor};
+use crate::differences::{Singles, differences};
+use crate::inception_score::inception_score;
+use crate::infinity::slope;
+use crate::kid::{SUBSET, SUBSETS, kid};
+use crate::psnr::decibels;
+use crate::summary::Summary;
+use crate::vectors::Vectors;
 use crate::{
-    Coverage, Features, MetricsError, Statistics, coverage, extract, frechet_distance, paired_difference, psnr,
+    About, Collected, Identity, Interval, MetricsError, Real, Resamples, Statistics, Target, frechet_distance,
+    paired_difference,
 };
-
-/// Pictures of a model, with what identifies it.
-#[derive(Clone, Copy, Debug)]
-pub struct Generated<'g> {
-    /// Name for people.
-    pub name: &'g str,
-    /// `f32`, `f16` or `int8`.
-    pub precision: &'g str,
-    /// Size of the `.drift` file.
-    pub bytes: usize,
-    /// SHA-256 of the `.drift` file.
-    pub hash: &'g str,
-    /// `[n, height, width, channels]`; picture `i` of every model has the same seed, class and guidance.
-    pub pixels: &'g [u8],
-}
 
 /// What all models are held against.
 pub struct Settings<'s> {
-    /// A feature network, a classifier.
-    pub network: &'s Model<'s>,
-    /// Its name.
-    pub network_name: &'s str,
-    /// Statistics of the data's test split.
+    /// What distances are measured to: statistics of the data's test split.
     pub test: &'s Statistics,
-    /// Features of the test split, `[n, dim]`, for precision and recall; `None` leaves them out.
-    pub real: Option<&'s [f32]>,
     /// Statistics of the data's train split, for the floor.
-    pub train: &'s Statistics,
-    /// Class that each picture was meant to be of.
-    pub classes: Vec<u32>,
-    /// Guidance of all pictures.
-    pub guidance: f32,
-    /// Seed of the first picture.
-    pub first_seed: u64,
+    pub train: Option<&'s Statistics>,
+    /// The data's own pictures, for the figures that need them; `None` leaves these out.
+    pub real: Option<&'s Real>,
+    /// Whether the classes of the feature network are those of the data.
+    pub classifier: bool,
     /// Bootstrap resamples.
     pub resamples: u32,
 }
 
-#[cfg(test)]
-impl Comparison {
-    /// One candidate with round figures, for the tests of the reports.
-    pub(crate) fn example() -> Self {
-        let model = |name: &str, precision: &str| ReferenceModel {
-            name: name.into(),
-            precision: precision.into(),
-            frechet: 12.5,
-            class_accuracy: 0.875,
-            coverage: None,
-            bytes: 1000,
-            hash: "ab12".into(),
-            images_hash: "cd34".into(),
-        };
-        Self {
-            reference: model("net-f32", "f32"),
-            candidates: vec![ComparedModel {
-                model: model("net-int8", "int8"),
-                delta: 0.25,
-                delta_low: -0.125,
-                delta_high: 0.5,
-                psnr: None,
-            }],
-            floor: 0.5,
-            untrained: Some(250.0),
-            samples: 2000,
-            first_seed: 7,
-            guidance: 1.5,
-            network: "features".into(),
-            feature_dim: 64,
-            resamples: 200,
-            bootstrap_seed: 0,
-        }
-    }
-}
-
-/// The result, in the stable layout of the JSON files.
-#[derive(Clone, Debug, Serialize)]
-pub struct Comparison {
-    /// The model that the others are compared with.
-    pub reference: ReferenceModel,
-    /// The other models.
-    pub candidates: Vec<ComparedModel>,
-    /// Distance of the whole train split to the test split. A perfect generator comes down to it only with as many
-    /// pictures as the train split has: the distance of n pictures is too large by an amount that falls about as 1 / n,
-    /// so that only distances at equal `samples` can be compared.
-    pub floor: f64,
-    /// Distance of the same network with random weights, where it was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub untrained: Option<f64>,
-    /// Pictures per model.
-    pub samples: usize,
-    /// Seed of the first picture; the others follow.
-    pub first_seed: u64,
-    /// Guidance of all pictures.
-    pub guidance: f32,
-    /// The feature network.
-    pub network: String,
-    /// Length of its feature vector.
-    pub feature_dim: usize,
-    /// Bootstrap resamples behind each interval.
-    pub resamples: u32,
-    /// Seed of the bootstrap: the same pictures give the same intervals.
-    pub bootstrap_seed: u64,
-}
-
-/// The model that others are compared with.
-#[derive(Clone, Debug, Serialize)]
-pub struct ReferenceModel {
-    /// Name for people.
-    pub name: String,
-    /// `f32`, `f16` or `int8`.
-    pub precision: String,
-    /// Frechet distance to the test split.
-    pub frechet: f64,
-    /// Share of pictures that the feature network takes for what they are meant to be.
-    pub class_accuracy: f64,
-    /// How it and the test split cover each other, where that was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub coverage: Option<Coverage>,
-    /// Size of the `.drift` file.
-    pub bytes: usize,
-    /// SHA-256 of the `.drift` file.
-    pub hash: String,
-    /// SHA-256 of its pictures, 8-bit pixels in the order of the seeds.
-    pub images_hash: String,
-}
-
-/// A model and its difference to the reference.
-#[derive(Clone, Debug, Serialize)]
-pub struct ComparedModel {
-    /// The model itself.
-    #[serde(flatten)]
-    pub model: ReferenceModel,
-    /// Its Frechet distance minus that of the reference.
-    pub delta: f64,
-    /// Lower end of the 95 % paired bootstrap interval of `delta`.
-    pub delta_low: f64,
-    /// Upper end.
-    pub delta_high: f64,
-    /// Peak signal-to-noise ratio of its pictures against the reference's, in dB; `null` if all are equal.
-    pub psnr: Option<f64>,
-}
-
 const BOOTSTRAP_SEED: u64 = 0;
-/// Neighbours that a ball of precision and recall reaches to.
-const NEIGHBOURS: usize = 3;
+/// Largest dimension for which the distance of every resample is computed as a whole; beyond, its first-order part.
+const EXACT: usize = 256;
 
-/// Compares candidates with a reference; calls `step` after each picture that the feature network has looked at.
+/// Compares the candidates of a complete collection with its reference.
 ///
 /// # Errors
-/// [`MetricsError`] if the pictures do not fit the network or each other.
-pub fn compare(
-    reference: &Generated,
-    candidates: &[Generated],
-    settings: &Settings,
-    step: &(dyn Fn() + Sync),
-) -> Result<Comparison, MetricsError> {
-    let look = |model: &Generated| -> Result<(Features, ReferenceModel), MetricsError> {
-        let features = extract(settings.network, model.pixels, step)?;
-        if features.predicted.len() != settings.classes.len() {
-            let problem =
-                format!("{} made {} pictures of {}", model.name, features.predicted.len(), settings.classes.len());
-            return Err(MetricsError::Shape(problem));
-        }
-        let judged = ReferenceModel {
-            name: model.name.into(),
-            precision: model.precision.into(),
-            frechet: frechet_distance(&Statistics::of(&features.data, features.dim)?, settings.test)?,
-            class_accuracy: features.accuracy(settings.classes.iter().copied()),
-            coverage: settings.real.map(|real| coverage(real, &features.data, features.dim, NEIGHBOURS)).transpose()?,
-            bytes: model.bytes,
-            hash: model.hash.into(),
-            images_hash: Sha256::digest(model.pixels).iter().map(|byte| format!("{byte:02x}")).collect(),
-        };
-        Ok((features, judged))
+/// [`MetricsError`] if pictures are missing, or the statistics are those of another feature network.
+pub fn compare(collected: &Collected, settings: &Settings) -> Result<Comparison, MetricsError> {
+    collected.complete()?;
+    let about = &collected.about;
+    let target = Target::new(settings.test)?;
+    let models = about.models.iter().zip(&collected.parts);
+    let judged = models.map(|(identity, part)| Judged::new(identity, part, &target, settings, about));
+    let judged = judged.collect::<Result<Vec<_>, _>>()?;
+    let Some((reference, candidates)) = judged.split_first() else {
+        return Err(MetricsError::Shape("nothing to compare".into()));
     };
-    let (baseline, judged_reference) = look(reference)?;
-    let mut compared = Vec::with_capacity(candidates.len());
-    for candidate in candidates {
-        let (features, judged) = look(candidate)?;
-        let (a, b) = (&baseline.data, &features.data);
-        let interval = paired_difference(settings.test, a, b, settings.resamples, BOOTSTRAP_SEED)?;
-        compared.push(ComparedModel {
-            delta: judged.frechet - judged_reference.frechet,
-            delta_low: interval.low,
-            delta_high: interval.high,
-            psnr: psnr(reference.pixels, candidate.pixels).filter(|p| p.is_finite()),
-            model: judged,
-        });
-    }
+    let resamples = Resamples {
+        from: reference.part.pairs.len(),
+        draws: about.samples,
+        count: settings.resamples,
+        seed: BOOTSTRAP_SEED,
+    };
+    let compared = candidates.iter().map(|candidate| reference.against(candidate, &target, &resamples, about));
     Ok(Comparison {
-        reference: judged_reference,
-        candidates: compared,
-        floor: frechet_distance(settings.train, settings.test)?,
+        reference: reference.model.clone(),
+        candidates: compared.collect::<Result<Vec<_>, _>>()?,
+        floor: settings.train.map(|train| frechet_distance(train, settings.test)).transpose()?,
+        floor_seeds: reference.seed_floor(&target)?,
         untrained: None,
-        samples: settings.classes.len(),
-        first_seed: settings.first_seed,
-        guidance: settings.guidance,
-        network: settings.network_name.into(),
-        feature_dim: baseline.dim,
+        samples: about.samples,
+        kept: resamples.from,
+        first_seed: about.first_seed,
+        guidance: about.guidance,
+        network: about.network.clone(),
+        network_hash: about.network_hash.clone(),
+        target_hash: hex(&Sha256::digest(settings.test.to_bytes()?)),
+        feature_dim: about.dim,
         resamples: settings.resamples,
         bootstrap_seed: BOOTSTRAP_SEED,
     })
+}
+
+/// A model with what its figures are made of.
+struct Judged<'c> {
+    model: ReferenceModel,
+    sum: Summary,
+    part: &'c Part,
+    singles: Singles,
+}
+
+impl<'c> Judged<'c> {
+    fn new(
+        identity: &Identity,
+        part: &'c Part,
+        target: &Target,
+        settings: &Settings,
+        about: &About,
+    ) -> Result<Self, MetricsError> {
+        let sum = part.tree.total().ok_or_else(|| MetricsError::Shape("no pictures".into()))?;
+        let count = sum.moments.count as f64;
+        let vectors = settings.real.map(|_| Vectors::new(&part.features, about.dim)).transpose()?;
+        let beside = settings.real.zip(vectors.as_ref());
+        let kernel = |(real, vectors): (&Real, &Vectors)| {
+            let subset = SUBSET.min(real.test.len()).min(vectors.len());
+            kid(&real.test, vectors, SUBSETS, subset, BOOTSTRAP_SEED)
+        };
+        let (singles, coverage, memorization) = Singles::new(part, about, settings.classifier, beside)?;
+        let frechet = target.distance(&sum.moments.statistics()?)?;
+        let model = ReferenceModel {
+            name: identity.name.clone(),
+            precision: identity.precision.clone(),
+            frechet,
+            frechet_infinity: slope(target, &part.features, BOOTSTRAP_SEED)?.map(|slope| frechet - slope / count),
+            class_accuracy: settings.classifier.then(|| sum.named as f64 / count),
+            inception_score: inception_score(&sum.probabilities, sum.certainty, count),
+            kid: beside.map(kernel).transpose()?,
+            coverage,
+            memorization,
+            bytes: identity.bytes,
+            macs: identity.macs,
+            hash: identity.hash.clone(),
+            images_hash: hex(&sum.digest),
+            layers: identity.layers.clone(),
+        };
+        Ok(Self { model, sum, part, singles })
+    }
+
+    /// The figures of a candidate beside this one's.
+    fn against(
+        &self,
+        candidate: &Self,
+        target: &Target,
+        resamples: &Resamples,
+        about: &About,
+    ) -> Result<ComparedModel, MetricsError> {
+        let (pairs, samples) = (candidate.sum.pairs, about.samples as f64);
+        let delta = candidate.model.frechet - self.model.frechet;
+        let interval = self.frechet_interval(candidate, target, resamples, delta)?;
+        // The mean of all pictures, with the spread of those that were kept.
+        let kept = &candidate.part.pairs;
+        let mean = |all: f64, of: fn(&crate::summary::Pairs) -> f64| -> Result<Interval, MetricsError> {
+            let numbers: Vec<f64> = kept.iter().map(of).collect();
+            let shift = all - numbers.iter().sum::<f64>() / numbers.len() as f64;
+            Ok(resamples.mean(&numbers)?.shifted(shift))
+        };
+        let pixels = about.shape.iter().product::<usize>() as f64;
+        let squares = pairs.squares as f64 / samples;
+        let squares_interval = mean(squares, |pair| pair.squares as f64)?;
+        let (similarity, distance) = (pairs.similarity / samples, pairs.distance / samples);
+        let similarity_interval = mean(similarity, |pair| pair.similarity)?;
+        let distance_interval = mean(distance, |pair| pair.distance)?;
+        let db = |squares: f64| decibels(squares.max(f64::MIN_POSITIVE) / pixels);
+        Ok(ComparedModel {
+            delta,
+            delta_low: interval.low,
+            delta_high: interval.high,
+            psnr: (pairs.squares > 0).then(|| db(squares)),
+            // The largest error is the lowest ratio.
+            psnr_interval: (squares_interval.low > 0.0).then(|| [db(squares_interval.high), db(squares_interval.low)]),
+            ssim: similarity,
+            ssim_interval: [similarity_interval.low, similarity_interval.high],
+            feature_distance: distance,
+            feature_distance_interval: [distance_interval.low, distance_interval.high],
+            differences: differences((&self.model, &self.singles), (&candidate.model, &candidate.singles), resamples)?,
+            model: candidate.model.clone(),
+        })
+    }
+
+    /// The interval of the candidate's distance less this one's. Where not all pictures were kept, resamples of the full
+    /// number are drawn from those that were, around the difference of all.
+    fn frechet_interval(
+        &self,
+        candidate: &Self,
+        target: &Target,
+        resamples: &Resamples,
+        delta: f64,
+    ) -> Result<Interval, MetricsError> {
+        let dim = target.statistics().dim();
+        let (a, b) = (&self.part.features, &candidate.part.features);
+        if dim > EXACT {
+            let influences = |features| target.influences(&Statistics::of(features, dim)?, features);
+            let influences = influences(b)?.into_iter().zip(influences(a)?).map(|(b, a)| b - a).collect::<Vec<_>>();
+            return Ok(resamples.mean(&influences)?.shifted(delta));
+        }
+        let interval = paired_difference(target, a, b, resamples)?;
+        if resamples.from == resamples.draws {
+            return Ok(interval);
+        }
+        let distance = |features| target.distance(&Statistics::of(features, dim)?);
+        let kept = distance(b)? - distance(a)?;
+        Ok(interval.shifted(delta - kept))
+    }
+
+    /// The two halves of the kept pictures beside each other; `None` for very few.
+    fn seed_floor(&self, target: &Target) -> Result<Option<SeedFloor>, MetricsError> {
+        let dim = target.statistics().dim();
+        let samples = self.part.pairs.len() / 2;
+        if samples < 2 {
+            return Ok(None);
+        }
+        let half = |i: usize| Statistics::of(&self.part.features[i * samples * dim..(i + 1) * samples * dim], dim);
+        let (first, second) = (half(0)?, half(1)?);
+        let difference = (target.distance(&first)? - target.distance(&second)?).abs();
+        Ok(Some(SeedFloor { samples, between: frechet_distance(&first, &second)?, difference }))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -218,10 +210,13 @@ mod tests {
     use aligned_vec::AVec;
     use driftlet_checkpoint::{Architecture, Checkpoint, Config};
     use driftlet_quantize::{Options, Precision, quantize};
+    use driftlet_runtime::Model;
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::tree::LEAF;
+    use crate::{About, Shard, extract, samples_of};
 
     /// A feature network that nobody trained, on 8 x 8 pictures.
     fn network() -> Result<AVec<u8>, Box<dyn Error>> {
@@ -248,36 +243,42 @@ mod tests {
             Statistics::of(&features.data, features.dim)
         };
         let (test, train) = (statistics(1)?, statistics(2)?);
-        let settings = Settings {
-            network: &network,
-            network_name: "features",
-            test: &test,
-            real: None,
-            train: &train,
-            classes: vec![0; COUNT],
-            guidance: 1.0,
-            first_seed: 7,
-            resamples: 40,
-        };
         let pixels = pictures(3, COUNT);
         let darker: Vec<u8> = pixels.iter().map(|p| p / 2).collect();
-        let model = |name, pixels| Generated { name, precision: "f32", bytes: 9, hash: "ab", pixels };
-        let candidates = [model("same", &pixels[..]), model("darker", &darker)];
-        let steps = std::sync::atomic::AtomicUsize::new(0);
-        let comparison = compare(&model("reference", &pixels), &candidates, &settings, &|| {
-            steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        })?;
-        assert_eq!(steps.into_inner(), 3 * COUNT);
+        let identity =
+            |name: &str| Identity { name: name.into(), precision: "f32".into(), bytes: 9, ..Identity::default() };
+        let mut collected = Collected::new(About {
+            samples: COUNT,
+            first_seed: 7,
+            guidance: 1.0,
+            classes: 1,
+            shape: [8, 8, 1],
+            network: "features".into(),
+            network_hash: "ab".into(),
+            dim: 4,
+            outputs: 3,
+            models: vec![identity("reference"), identity("same"), identity("darker")],
+        });
+        for leaf in Shard::WHOLE.leaves(COUNT) {
+            let range = samples_of(leaf..leaf + 1, COUNT);
+            let part = |pixels: &[u8]| pixels[range.start * 64..range.end * 64].to_vec();
+            let parts = [part(&pixels), part(&pixels), part(&darker)];
+            let seen = parts.iter().map(|part| extract(&network, part, &|| {})).collect::<Result<Vec<_>, _>>()?;
+            collected.add(leaf, &parts, &seen, &vec![0; range.len()])?;
+        }
+        assert!(COUNT > LEAF);
+        let settings = Settings { test: &test, train: Some(&train), real: None, classifier: true, resamples: 40 };
+        let comparison = compare(&collected, &settings)?;
 
         let json = serde_json::to_value(&comparison)?;
-        for field in ["reference", "candidates", "floor", "samples", "first_seed", "guidance", "network", "resamples"] {
+        for field in ["reference", "candidates", "floor", "samples", "first_seed", "guidance", "network"] {
             assert!(!json[field].is_null(), "{field}");
         }
         for field in ["name", "precision", "frechet", "bytes", "hash", "class_accuracy", "images_hash"] {
             assert!(!json["reference"][field].is_null(), "reference.{field}");
             assert!(!json["candidates"][1][field].is_null(), "candidates.{field}");
         }
-        for field in ["delta", "delta_low", "delta_high", "psnr"] {
+        for field in ["delta", "delta_low", "delta_high", "psnr", "ssim", "feature_distance"] {
             assert!(json["candidates"][1][field].is_f64(), "candidates.{field}");
         }
 

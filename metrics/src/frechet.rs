@@ -1,33 +1,110 @@
 //! The Frechet distance between two normal distributions (Dowson and Landau, 1982; Heusel et al., 2017).
 
-use nalgebra::{DMatrix, Dyn, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, Dyn, SymmetricEigen};
 
 use crate::{MetricsError, Statistics};
 
-/// `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1^(1/2) S2 S1^(1/2))^(1/2))`, at least 0.
+/// `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S2^(1/2) S1 S2^(1/2))^(1/2))`, at least 0.
 ///
 /// Both square roots are of symmetric matrices, by their eigenvalues: no complex numbers, and singular covariances are
-/// no special case.
+/// no special case. Eigenvalues that rounding has made negative count as 0.
 ///
 /// # Errors
 /// [`MetricsError::Shape`] if the dimensions differ.
 pub fn frechet_distance(a: &Statistics, b: &Statistics) -> Result<f64, MetricsError> {
-    let dim = a.dim();
-    if dim != b.dim() {
-        let problem =
-            format!("features of {dim} and of {} numbers cannot be compared; use one feature network", b.dim());
-        return Err(MetricsError::Shape(problem));
+    Target::new(b)?.distance(a)
+}
+
+/// Statistics that several others are measured to.
+pub struct Target<'s> {
+    statistics: &'s Statistics,
+    root: DMatrix<f64>,
+}
+
+impl<'s> Target<'s> {
+    /// Takes the square root of the covariance, once.
+    ///
+    /// # Errors
+    /// [`MetricsError::Eigenvalues`] if a number is not finite.
+    pub fn new(statistics: &'s Statistics) -> Result<Self, MetricsError> {
+        Ok(Self { statistics, root: square_root(matrix(statistics))? })
     }
-    let shift: f64 = a.mean.iter().zip(&b.mean).map(|(a, b)| (a - b) * (a - b)).sum();
-    let trace = |s: &Statistics| (0..dim).map(|i| s.covariance[i * dim + i]).sum::<f64>();
-    let matrix = |s: &Statistics| DMatrix::from_row_slice(dim, dim, &s.covariance);
-    let root = square_root(matrix(a))?;
-    let product = &root * matrix(b) * &root;
-    // Rounding leaves the product slightly asymmetric.
-    let symmetric = (&product + product.transpose()) * 0.5;
-    let eigenvalues = eigen(symmetric)?.eigenvalues;
-    let overlap: f64 = eigenvalues.iter().map(|&v| v.max(0.0).sqrt()).sum();
-    Ok((shift + trace(a) + trace(b) - 2.0 * overlap).max(0.0))
+
+    /// What is measured to.
+    pub fn statistics(&self) -> &'s Statistics {
+        self.statistics
+    }
+
+    /// The Frechet distance.
+    ///
+    /// # Errors
+    /// [`MetricsError::Shape`] if the dimensions differ.
+    pub fn distance(&self, other: &Statistics) -> Result<f64, MetricsError> {
+        let (a, b) = (other, self.statistics);
+        let dim = a.dim();
+        if dim != b.dim() {
+            let problem =
+                format!("features of {dim} and of {} numbers cannot be compared; use one feature network", b.dim());
+            return Err(MetricsError::Shape(problem));
+        }
+        let shift: f64 = a.mean.iter().zip(&b.mean).map(|(a, b)| (a - b) * (a - b)).sum();
+        let trace = |s: &Statistics| (0..dim).map(|i| s.covariance[i * dim + i]).sum::<f64>();
+        let overlap: f64 = eigenvalues(symmetric(&self.root * matrix(a) * &self.root))?.iter().map(|v| v.sqrt()).sum();
+        Ok((shift + trace(a) + trace(b) - 2.0 * overlap).max(0.0))
+    }
+
+    /// What each vector of features `[n, dim]` with these statistics adds to the distance, to first order: the mean over a
+    /// resample is how much its distance differs, less the mean over all, which is 0.
+    ///
+    /// The derivative by the covariance is `1 - S2^(1/2) (S2^(1/2) S1 S2^(1/2))^(-1/2) S2^(1/2)`.
+    ///
+    /// # Errors
+    /// [`MetricsError::Shape`] if the dimensions differ.
+    pub fn influences(&self, statistics: &Statistics, features: &[f32]) -> Result<Vec<f64>, MetricsError> {
+        /// Eigenvalues below this part of the largest are rounding.
+        const LEAST: f64 = 1e-10;
+        let (dim, target) = (statistics.dim(), self.statistics);
+        if dim != target.dim() || !features.len().is_multiple_of(dim) {
+            return Err(MetricsError::Shape(format!("{} numbers are no vectors of {}", features.len(), target.dim())));
+        }
+        let mut inner = eigen(symmetric(&self.root * matrix(statistics) * &self.root))?;
+        let least = inner.eigenvalues.max() * LEAST;
+        inner.eigenvalues.apply(|v| *v = if *v > least { v.sqrt().recip() } else { 0.0 });
+        let slope = DMatrix::identity(dim, dim) - symmetric(&self.root * inner.recompose() * &self.root);
+        let means = statistics.mean.iter().zip(&target.mean);
+        let shift = DVector::from_iterator(dim, means.map(|(a, b)| 2.0 * (a - b)));
+        let expected = slope.component_mul(&matrix(statistics)).sum();
+        let mut influences = Vec::with_capacity(features.len() / dim);
+        for block in features.chunks(dim * BLOCK) {
+            let centred = |(i, &x): (usize, &f32)| f64::from(x) - statistics.mean[i % dim];
+            let centred = block.iter().enumerate().map(centred);
+            let vectors = DMatrix::from_iterator(dim, block.len() / dim, centred);
+            let turned = &slope * &vectors;
+            let pairs = vectors.column_iter().zip(turned.column_iter());
+            influences.extend(pairs.map(|(x, y)| shift.dot(&x) + x.dot(&y) - expected));
+        }
+        Ok(influences)
+    }
+}
+
+/// Vectors that are turned at once.
+const BLOCK: usize = 256;
+
+fn matrix(s: &Statistics) -> DMatrix<f64> {
+    DMatrix::from_row_slice(s.dim(), s.dim(), &s.covariance)
+}
+
+/// Rounding leaves a product slightly asymmetric.
+fn symmetric(product: DMatrix<f64>) -> DMatrix<f64> {
+    (&product + product.transpose()) * 0.5
+}
+
+/// Eigenvalues of a positive semidefinite matrix.
+fn eigenvalues(matrix: DMatrix<f64>) -> Result<Vec<f64>, MetricsError> {
+    if matrix.iter().any(|x| !x.is_finite()) {
+        return Err(MetricsError::Eigenvalues);
+    }
+    Ok(matrix.symmetric_eigenvalues().iter().map(|v| v.max(0.0)).collect())
 }
 
 /// The symmetric square root of a positive semidefinite matrix.

@@ -67,7 +67,7 @@ pub fn html(title: &str, comparison: &Comparison, grids: &[Grid]) -> String {
         escape(&reference.name),
         reference.bytes,
         reference.frechet,
-        100.0 * reference.class_accuracy
+        100.0 * reference.class_accuracy.unwrap_or_default()
     );
     for candidate in &comparison.candidates {
         let _ = write!(
@@ -80,10 +80,13 @@ pub fn html(title: &str, comparison: &Comparison, grids: &[Grid]) -> String {
             candidate.delta_low,
             candidate.delta_high,
             candidate.psnr.map_or_else(|| "equal".into(), |p| format!("{p:.1}")),
-            100.0 * candidate.model.class_accuracy
+            100.0 * candidate.model.class_accuracy.unwrap_or_default()
         );
     }
-    let _ = write!(page, "</tbody></table></div><p>Floor (train split against test split): {:.3}.", comparison.floor);
+    page.push_str("</tbody></table></div><p>");
+    if let Some(floor) = comparison.floor {
+        let _ = write!(page, "Floor (train split against test split): {floor:.3}.");
+    }
     if let Some(untrained) = comparison.untrained {
         let _ = write!(page, " Untrained network: {untrained:.3}.");
     }

@@ -11,23 +11,42 @@
 //! ```
 
 mod bootstrap;
+mod collected;
+mod collected_file;
 mod compare;
+mod comparison;
 mod coverage;
+mod differences;
 mod error;
 mod features;
 mod frechet;
 mod html;
+mod inception_score;
+mod infinity;
+mod kid;
+mod moments;
 mod psnr;
+mod real;
+mod ssim;
 mod statistics;
+mod summary;
 mod table;
+mod tree;
+mod vectors;
 
-pub use bootstrap::{Interval, paired_difference};
-pub use compare::{ComparedModel, Comparison, Generated, ReferenceModel, Settings, compare};
+pub use bootstrap::{Interval, Resamples, paired_difference};
+pub use collected::{About, Collected, Identity, Layer, SHOWN, Shard, samples_of};
+pub use compare::{Settings, compare};
+pub use comparison::{ComparedModel, Comparison, Difference, ReferenceModel, SeedFloor};
 pub use coverage::{Coverage, coverage};
 pub use error::MetricsError;
 pub use features::{Features, extract};
-pub use frechet::frechet_distance;
+pub use frechet::{Target, frechet_distance};
 pub use html::{Grid, html};
+pub use kid::{Kid, kernel_distance};
+pub use moments::Moments;
 pub use psnr::psnr;
+pub use real::{Memorization, Real};
+pub use ssim::ssim;
 pub use statistics::Statistics;
 pub use table::table;

@@ -7,7 +7,12 @@ pub fn psnr(a: &[u8], b: &[u8]) -> Option<f64> {
         return None;
     }
     let sum: u64 = a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum();
-    Some(10.0 * (255.0f64.powi(2) * a.len() as f64 / sum as f64).log10())
+    Some(decibels(sum as f64 / a.len() as f64))
+}
+
+/// Of a mean squared error.
+pub(crate) fn decibels(error: f64) -> f64 {
+    10.0 * (255.0f64.powi(2) / error).log10()
 }
 
 #[cfg(test)]

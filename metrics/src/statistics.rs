@@ -3,7 +3,7 @@
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::MetricsError;
+use crate::{MetricsError, Moments};
 
 /// Mean and covariance of a set of feature vectors.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,50 +22,7 @@ impl Statistics {
     /// # Errors
     /// [`MetricsError::Shape`] unless there are two vectors or more, all finite.
     pub fn of(features: &[f32], dim: usize) -> Result<Self, MetricsError> {
-        Self::weighted(features, dim, &vec![1; features.len() / dim.max(1)])
-    }
-
-    /// As [`Statistics::of`], every vector counted as often as its weight says: a bootstrap resample.
-    pub(crate) fn weighted(features: &[f32], dim: usize, weights: &[u32]) -> Result<Self, MetricsError> {
-        let shape = |problem: String| Err(MetricsError::Shape(problem));
-        if dim == 0 || features.len() != dim * weights.len() {
-            return shape(format!("{} numbers are not {} vectors of {dim}", features.len(), weights.len()));
-        }
-        let count: u64 = weights.iter().map(|&w| u64::from(w)).sum();
-        if count < 2 {
-            return shape(format!("statistics need at least 2 samples, there are {count}"));
-        }
-        let rows = || features.chunks_exact(dim).zip(weights).filter(|(_, w)| **w > 0);
-        let mut mean = vec![0.0; dim];
-        for (row, &weight) in rows() {
-            for (mean, &x) in mean.iter_mut().zip(row) {
-                *mean += f64::from(weight) * f64::from(x);
-            }
-        }
-        mean.iter_mut().for_each(|m| *m /= count as f64);
-        if mean.iter().any(|m| !m.is_finite()) {
-            return shape("a feature is not finite".into());
-        }
-        let mut covariance = vec![0.0; dim * dim];
-        let mut centred = vec![0.0; dim];
-        for (row, &weight) in rows() {
-            for ((c, &x), mean) in centred.iter_mut().zip(row).zip(&mean) {
-                *c = f64::from(x) - mean;
-            }
-            for (i, line) in covariance.chunks_exact_mut(dim).enumerate() {
-                let scaled = f64::from(weight) * centred[i];
-                for (sum, &c) in line[i..].iter_mut().zip(&centred[i..]) {
-                    *sum += scaled * c;
-                }
-            }
-        }
-        for i in 0..dim {
-            for j in i..dim {
-                let value = covariance[i * dim + j] / (count - 1) as f64;
-                (covariance[i * dim + j], covariance[j * dim + i]) = (value, value);
-            }
-        }
-        Ok(Self { count, mean, covariance })
+        Moments::of(features, dim)?.statistics()
     }
 
     /// Length of a feature vector.
@@ -137,8 +94,6 @@ mod tests {
         let s = Statistics::of(&[1.0, 10.0, 2.0, 10.0, 3.0, 40.0], 2)?;
         assert_eq!(s.mean, [2.0, 20.0]);
         assert_eq!(s.covariance, [1.0, 15.0, 15.0, 300.0]);
-        let twice = Statistics::weighted(&[1.0, 10.0, 2.0, 10.0, 3.0, 40.0], 2, &[2, 0, 1])?;
-        assert_eq!(twice, Statistics::of(&[1.0, 10.0, 1.0, 10.0, 3.0, 40.0], 2)?);
         Ok(())
     }
 

@@ -2,50 +2,30 @@
 
 use std::fmt::Write;
 
-use crate::Comparison;
+use crate::{ComparedModel, Comparison, ReferenceModel};
 
 /// A table for the terminal.
 pub fn table(comparison: &Comparison) -> String {
-    let mut text = String::new();
-    let header = ["model", "bytes", "frechet", "difference", "95 % interval", "psnr dB", "class acc."];
-    let mut rows = vec![header.map(String::from)];
     let reference = &comparison.reference;
-    rows.push([
-        reference.name.clone(),
-        reference.bytes.to_string(),
-        format!("{:.3}", reference.frechet),
-        String::new(),
-        String::new(),
-        String::new(),
-        format!("{:.1} %", 100.0 * reference.class_accuracy),
-    ]);
+    let mut text = columns(&main_rows(comparison));
+    text.push('\n');
+    text += &columns(&other_rows(comparison));
     for candidate in &comparison.candidates {
-        rows.push([
-            candidate.model.name.clone(),
-            candidate.model.bytes.to_string(),
-            format!("{:.3}", candidate.model.frechet),
-            format!("{:+.4}", candidate.delta),
-            format!("{:+.4} .. {:+.4}", candidate.delta_low, candidate.delta_high),
-            candidate.psnr.map_or_else(|| "equal".into(), |p| format!("{p:.1}")),
-            format!("{:.1} %", 100.0 * candidate.model.class_accuracy),
-        ]);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\n{} less {}:", candidate.model.name, reference.name);
+        text += &columns(&difference_rows(candidate));
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    for row in &rows {
-        // Names to the left, figures to the right; writing to a string cannot fail.
-        let _ = write!(text, "{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            let _ = write!(text, "  {cell:>width$}");
-        }
-        text.push('\n');
+    text.push('\n');
+    if let Some(floor) = comparison.floor {
+        let _ = writeln!(text, "floor (train split against test split) {floor:.3}");
     }
-    let models = std::iter::once(reference).chain(comparison.candidates.iter().map(|candidate| &candidate.model));
-    for (model, found) in models.filter_map(|model| Some((model, model.coverage?))) {
-        let (fidelity, recall, k) = (found.fidelity, found.recall, found.k);
-        let _ = writeln!(text, "{}: precision {fidelity:.3}, recall {recall:.3} (k = {k})", model.name);
+    if let Some(floor) = comparison.floor_seeds {
+        let _ = writeln!(
+            text,
+            "floor (two seeds of {}, {} pictures each) {:.3} between them, {:.3} apart",
+            reference.name, floor.samples, floor.between, floor.difference
+        );
     }
-    let _ = writeln!(text, "floor (train split against test split) {:.3}", comparison.floor);
     if let Some(untrained) = comparison.untrained {
         let share = 100.0 * reference.frechet / untrained;
         let _ = writeln!(text, "untrained network {untrained:.3}; {} is at {share:.1} % of it", reference.name);
@@ -55,6 +35,106 @@ pub fn table(comparison: &Comparison) -> String {
         "{} paired samples, seeds from {}, guidance {}, features of {} ({} numbers)",
         comparison.samples, comparison.first_seed, comparison.guidance, comparison.network, comparison.feature_dim
     );
+    text
+}
+
+/// All models, the reference first.
+pub(crate) fn models(comparison: &Comparison) -> impl Iterator<Item = &ReferenceModel> {
+    std::iter::once(&comparison.reference).chain(comparison.candidates.iter().map(|c| &c.model))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".into(), |share| format!("{:.1} %", 100.0 * share))
+}
+
+/// Size, distance and what tells it from the reference's.
+pub(crate) fn main_rows(comparison: &Comparison) -> Vec<Vec<String>> {
+    let header = ["model", "bytes", "frechet", "difference", "95 % interval", "psnr dB", "class acc."];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    let beginning = |model: &ReferenceModel| {
+        let frechet = format!("{:.3}", model.frechet);
+        vec![model.name.clone(), model.bytes.to_string(), frechet]
+    };
+    let mut first = beginning(&comparison.reference);
+    first.extend([String::new(), String::new(), String::new(), percent(comparison.reference.class_accuracy)]);
+    rows.push(first);
+    for candidate in &comparison.candidates {
+        let mut row = beginning(&candidate.model);
+        row.extend([
+            format!("{:+.4}", candidate.delta),
+            format!("{:+.4} .. {:+.4}", candidate.delta_low, candidate.delta_high),
+            candidate.psnr.map_or_else(|| "equal".into(), |p| format!("{p:.1}")),
+            percent(candidate.model.class_accuracy),
+        ]);
+        rows.push(row);
+    }
+    rows
+}
+
+/// Every other figure of the models themselves.
+pub(crate) fn other_rows(comparison: &Comparison) -> Vec<Vec<String>> {
+    let mut header = vec!["model", "infinite", "score"];
+    if comparison.reference.kid.is_some() {
+        header.extend(["kid", "precision", "recall", "density", "coverage"]);
+    }
+    if comparison.reference.memorization.is_some() {
+        header.extend(["to train", "by heart"]);
+    }
+    let mut rows = vec![header.into_iter().map(String::from).collect::<Vec<_>>()];
+    for model in models(comparison) {
+        let infinite = model.frechet_infinity.map_or_else(|| "-".into(), |f| format!("{f:.3}"));
+        let mut row = vec![model.name.clone(), infinite, format!("{:.3}", model.inception_score)];
+        if let Some(kid) = model.kid {
+            row.push(format!("{:.4} +- {:.4}", kid.mean, kid.deviation));
+        }
+        if let Some(found) = model.coverage {
+            let figures = [found.fidelity, found.recall, found.density, found.coverage];
+            row.extend(figures.map(|figure| format!("{figure:.3}")));
+        }
+        if let Some(found) = model.memorization {
+            row.push(format!("{:.3} ({:.3})", found.distance, found.test_distance));
+            row.push(percent(Some(found.nearest_share)));
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// What tells a candidate from the reference, beside the Frechet distance.
+pub(crate) fn difference_rows(candidate: &ComparedModel) -> Vec<Vec<String>> {
+    let line = |name: &str, value: String, [low, high]: [f64; 2], digits: usize| {
+        vec![name.to_owned(), value, format!("{low:+.digits$} .. {high:+.digits$}")]
+    };
+    let mut rows = vec![["figure", "difference", "95 % interval"].map(String::from).to_vec()];
+    for (name, d) in &candidate.differences {
+        rows.push(line(name, format!("{:+.5}", d.difference), [d.low, d.high], 5));
+    }
+    let pairs = [
+        ("SSIM of pairs", candidate.ssim, candidate.ssim_interval),
+        ("feature distance of pairs", candidate.feature_distance, candidate.feature_distance_interval),
+    ];
+    for (name, value, interval) in pairs {
+        rows.push(line(name, format!("{value:.5}"), interval, 5));
+    }
+    if let Some((psnr, interval)) = candidate.psnr.zip(candidate.psnr_interval) {
+        rows.push(line("PSNR of pairs, dB", format!("{psnr:.2}"), interval, 2));
+    }
+    rows
+}
+
+/// Rows in columns: names to the left, figures to the right.
+fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let _ = write!(text, "{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            let _ = write!(text, "  {cell:>width$}");
+        }
+        text.push('\n');
+    }
     text
 }
 
@@ -68,6 +148,6 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[..3].iter().all(|line| line.len() == lines[0].len()), "{text}");
         assert!(lines[2].starts_with("net-int8") && lines[2].contains("+0.2500  -0.1250 .. +0.5000  "), "{text}");
-        assert!(text.contains("at 5.0 % of it"), "{text}");
+        assert!(text.contains("at 5.0 % of it") && text.contains("-0.02000 .. +0.03000"), "{text}");
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use driftlet_checkpoint::{Checkpoint, Config};
-use driftlet_metrics::table;
+use driftlet_metrics::{Shard, table};
 use driftlet_quantize::Precision;
 use driftlet_runtime::Guidance;
 
 use super::compare::{write, write_html, write_json};
-use crate::comparison;
+use crate::comparison::{Gallery, collect, distance, figures};
 use crate::model_file::ModelFile;
 use crate::sampling::Batch;
 use crate::shipped;
@@ -40,15 +40,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: None,
         guidance: Guidance::from_q8(256),
     };
-    let mut compared = comparison::run(&files, &batch, 200, false)?;
+    let collected = collect(&files, &batch, Shard::WHOLE)?;
+    let mut comparison = figures(&collected, 200, false)?;
     let untrained = Checkpoint::random(Config::new(checkpoint.config.architecture.clone()), 0);
     let untrained = ModelFile::made(&untrained, "untrained", Precision::F32)?;
-    compared.comparison.untrained = Some(comparison::distance(&untrained, &batch)?);
+    comparison.untrained = Some(distance(untrained, &batch)?);
 
-    write(&arguments.out.join("samples.png"), &compared.side_by_side(10, 6)?)?;
-    write_html(&compared, "Driftlet: one model in f32, f16 and int8", &arguments.out.join("report.html"))?;
-    write_json(&compared, &arguments.out.join("report.json"))?;
-    print!("{}", table(&compared.comparison));
+    write(&arguments.out.join("samples.png"), &Gallery::new(&collected).side_by_side(10, 6)?)?;
+    let title = "Driftlet: one model in f32, f16 and int8";
+    write_html(&collected, &comparison, title, &arguments.out.join("report.html"))?;
+    write_json(&comparison, &arguments.out.join("report.json"))?;
+    print!("{}", table(&comparison));
     for name in ["samples.png", "report.html", "report.json"] {
         println!("{}", arguments.out.join(name).display());
     }

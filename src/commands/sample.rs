@@ -9,7 +9,7 @@ use driftlet_runtime::{Guidance, Model};
 use sha2::{Digest, Sha256};
 
 use crate::model_file::{ModelFile, hex};
-use crate::sampling::{Batch, generate};
+use crate::sampling::{Batch, generate_all};
 use crate::{given_noise, npy};
 
 /// Arguments of `driftlet sample`.
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: arguments.class.as_deref().map(|name| class_index(name, &model)).transpose()?,
         guidance: Guidance::from_f32(arguments.guidance),
     };
-    let pixels = generate(&model, &batch, "generating")?;
+    let pixels = generate_all(&model, &batch, "generating")?;
     if arguments.hash {
         print_hashes(&model, &batch, &pixels, height * width * channels);
     }
