@@ -87,8 +87,9 @@ fn run() -> Result<(), &'static str> {
     println!("instructions per picture {} ({} per 100 MACs)", per_picture, per_picture * 100 / macs.max(1));
     println!("flash {} bytes: code and constants {}, model {}", memory.flash, memory.flash - model_bytes, model_bytes);
     println!(
-        "RAM {} bytes: arena {}, other statics {}, stack {}",
+        "RAM {} of {} bytes: arena {}, other statics {}, stack {}",
         memory.statics + memory.stack,
+        memory.ram,
         ARENA_LEN,
         memory.statics - ARENA_LEN as u32,
         memory.stack

@@ -12,6 +12,8 @@ pub struct Report {
     pub statics: u32,
     /// Deepest stack so far.
     pub stack: u32,
+    /// What there is: statics lie at its beginning, the stack grows down from its end.
+    pub ram: u32,
 }
 
 // Symbols of the start-up crates' linker scripts; only their addresses mean something.
@@ -69,5 +71,10 @@ pub fn report() -> Report {
         at += 4;
     }
     // Initial values of statics are the last thing in flash.
-    Report { flash: sidata + (edata - sdata) - flash, statics: (edata - sdata) + (ebss - sbss), stack: top - at }
+    Report {
+        flash: sidata + (edata - sdata) - flash,
+        statics: (edata - sdata) + (ebss - sbss),
+        stack: top - at,
+        ram: top - sdata,
+    }
 }
