@@ -44,6 +44,10 @@ fn inspect_gives_stable_json() -> Outcome {
     assert_eq!(json["bytes"].as_u64(), Some(std::fs::metadata(directory.path().join("m.drift"))?.len()));
     assert!(json["arena_bytes"].as_u64().is_some_and(|n| n > 0 && n < 65536));
     assert_eq!(json["sha256"].as_str().map(str::len), Some(64));
+    let kernels = driftlet_runtime::Kernels::best().name();
+    for op in json["ops"].as_array().ok_or("no operators")? {
+        assert!(op["kernels"] == kernels || op["kernels"] == "portable" && op["op"] != "conv2d", "{op}");
+    }
     Ok(())
 }
 
@@ -249,6 +253,7 @@ fn bench_gives_stable_json() -> Outcome {
     let sum = |key: &str| ops.iter().filter_map(|op| op[key].as_f64()).sum::<f64>();
     assert!((sum("share") - 1.0).abs() < 0.01);
     assert_eq!(Some(sum("macs")), json["macs"].as_f64());
+    assert!(ops.iter().filter(|op| op["macs"] != 0).all(|op| op["kernels"] == json["kernels"]), "{text}");
     let table = succeed(&["bench", "m.drift", "--seconds", "0"], directory.path())?;
     assert!(table.contains("first picture") && table.contains("stages.1.residual.0"), "{table}");
     let message = fail(&["bench", "c"], directory.path())?;

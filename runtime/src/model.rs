@@ -219,6 +219,21 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Which kernels compute an operator for a sampler that has been given some: these, or the portable ones where no others
+    /// are made for it.
+    ///
+    /// ```no_run
+    /// # fn example(model: &driftlet_runtime::Model, sampler: &driftlet_runtime::Sampler) {
+    /// let kernels = (0..model.op_count()).map(|index| model.op_kernels(index, sampler.kernels()));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If `index` is not below [`Model::op_count`].
+    pub fn op_kernels(&self, index: u32, kernels: crate::Kernels) -> crate::Kernels {
+        crate::execute::kernels_of(self, index, kernels)
+    }
+
     /// Multiply-accumulate operations of the operators that consist of them.
     pub(crate) fn macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
         match op.kind {

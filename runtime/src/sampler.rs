@@ -344,11 +344,10 @@ impl<'a> Network<'a> {
 /// The fastest kernels that the processor has, or those that the environment asks for.
 pub(crate) fn engine<'e>() -> Result<Engine<'e>, StartError> {
     #[cfg(feature = "std")]
-    if let Some(name) = std::env::var_os("DRIFTLET_KERNEL") {
-        let kernels = name.to_str().and_then(Kernels::named).ok_or(StartError::NoSuchKernels)?;
-        return Ok(Engine { kernels, workers: &Alone });
-    }
-    Ok(Engine { kernels: Kernels::best(), workers: &Alone })
+    let kernels = Kernels::chosen().ok_or(StartError::NoSuchKernels)?;
+    #[cfg(not(feature = "std"))]
+    let kernels = Kernels::best();
+    Ok(Engine { kernels, workers: &Alone })
 }
 
 /// Cuts the arena to the length that the model needs, from the first aligned byte on.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use driftlet_checkpoint::map_file;
-use driftlet_runtime::{LineSampler, Model, OpInfo, Pool};
+use driftlet_runtime::{Kernels, LineSampler, Model, OpInfo, Pool};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -24,7 +24,7 @@ as long as they are. The environment variable DRIFTLET_KERNEL chooses kernels by
 --json: name, sha256, precision, kernels, threads, macs, start {map_us, parse_us, first_image_us}, image {runs, median_us, \
 min_us, spread}, gmacs_per_second, peaks [{instruction, gmacs_per_second, max}], peak_share (of the peaks of the operators' \
 instructions, weighted by time), memory {file_bytes, arena_bytes, peak_resident_bytes}, energy_joules (per picture, of the \
-whole machine; null where the system does not say), ops [{op, layer, output, instruction, macs, median_us, share, \
+whole machine; null where the system does not say), ops [{op, layer, output, kernels, instruction, macs, median_us, share, \
 gmacs_per_second, peak_share}]; null where an operator has no MACs."
 )]
 pub struct Arguments {
@@ -74,7 +74,8 @@ fn measure(Arguments { model: path, seconds, threads, .. }: &Arguments) -> Resul
     let mut memory = arena(&model);
     let mut sampler = LineSampler::new(&model, &mut memory).with_context(in_file)?;
     sampler.set_workers(&pool);
-    let kernels = sampler.kernels().name();
+    let chosen = sampler.kernels();
+    let kernels = chosen.name();
     let mut pictures = Pictures::new(&model, &mut sampler).with_context(in_file)?;
     pictures.next();
     let first = start.elapsed();
@@ -130,7 +131,7 @@ fn measure(Arguments { model: path, seconds, threads, .. }: &Arguments) -> Resul
             "peak_resident_bytes": peak_resident(),
         },
         "energy_joules": energy,
-        "ops": listing(&model, &ops, &times, &instructions, &rates),
+        "ops": listing(&model, &ops, &times, &instructions, (&rates, chosen)),
     }))
 }
 
@@ -194,7 +195,7 @@ fn listing(
     ops: &[OpInfo],
     times: &[Duration],
     instructions: &Instructions,
-    rates: &[f64],
+    (rates, kernels): (&[f64], Kernels),
 ) -> Vec<Value> {
     let metadata: Value = serde_json::from_slice(model.metadata()).unwrap_or_default();
     let total = times.iter().sum::<Duration>().as_secs_f64().max(1e-9);
@@ -204,6 +205,7 @@ fn listing(
             "op": op.kind.name(),
             "layer": metadata["layers"][i]["name"].as_str(),
             "output": op.output.shape,
+            "kernels": model.op_kernels(i as u32, kernels).name(),
             "instruction": instruction.map(|i| instructions.peaks[i].name),
             "macs": op.macs,
             "median_us": microseconds(time),
@@ -221,13 +223,13 @@ fn table(report: &Value) {
     let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
     let percent = |value: &Value| value.as_f64().map_or_else(String::new, |share| format!("{:.1} %", 100.0 * share));
     println!(
-        "{:>3}  {:20} {:>14} {:>12} {:>10} {:>7} {:>7} {:>8}  layer",
-        "", "op", "output", "MACs", "time", "share", "GMAC/s", "of peak"
+        "{:>3}  {:20} {:>14} {:>12} {:>10} {:>7} {:>7} {:>8}  {:12}  layer",
+        "", "op", "output", "MACs", "time", "share", "GMAC/s", "of peak", "kernels"
     );
     for (i, op) in list(&report["ops"]).iter().enumerate() {
         let shape: Vec<String> = list(&op["output"]).iter().map(Value::to_string).collect();
         println!(
-            "{i:>3}  {:20} {:>14} {:>12} {:>10} {:>7} {:>7} {:>8}  {}",
+            "{i:>3}  {:20} {:>14} {:>12} {:>10} {:>7} {:>7} {:>8}  {:12}  {}",
             op["op"].as_str().unwrap_or_default(),
             shape.join("x"),
             number(&op["macs"]),
@@ -235,6 +237,7 @@ fn table(report: &Value) {
             percent(&op["share"]),
             op["gmacs_per_second"].as_f64().map_or_else(String::new, |rate| format!("{rate:.1}")),
             percent(&op["peak_share"]),
+            op["kernels"].as_str().unwrap_or_default(),
             op["layer"].as_str().unwrap_or_default(),
         );
     }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use driftlet_runtime::format::OpKind;
-use driftlet_runtime::{Bands, Model, OpInfo};
+use driftlet_runtime::{Bands, Kernels, Model, OpInfo};
 use serde_json::{Value, json};
 
 use crate::model_file::ModelFile;
@@ -23,10 +23,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
+    let kernels = Kernels::chosen().context("DRIFTLET_KERNEL names no kernels of this processor")?;
     if arguments.json {
-        println!("{:#}", listing(&file, &model));
+        println!("{:#}", listing(&file, &model, kernels));
     } else {
-        table(&file, &model);
+        table(&file, &model, kernels);
     }
     Ok(())
 }
@@ -35,9 +36,10 @@ fn ops<'m>(model: &'m Model) -> impl Iterator<Item = OpInfo> + 'm {
     (0..model.op_count()).map(|i| model.op_info(i))
 }
 
-fn listing(file: &ModelFile, model: &Model) -> Value {
+fn listing(file: &ModelFile, model: &Model, kernels: Kernels) -> Value {
     let list: Vec<Value> = ops(model)
-        .map(|op| {
+        .zip(0..)
+        .map(|(op, i)| {
             json!({
                 "op": op.kind.name(),
                 "input": op.inputs[0].map(|v| v.shape),
@@ -50,6 +52,7 @@ fn listing(file: &ModelFile, model: &Model) -> Value {
                 "window_rows": (op.output.window > 0).then_some(op.output.window),
                 "in_place": op.in_place,
                 "scratch_bytes": op.scratch_len,
+                "kernels": model.op_kernels(i, kernels).name(),
                 "macs": op.macs,
                 "weight_bytes": op.weight_len,
             })
@@ -79,7 +82,7 @@ fn metadata(model: &Model) -> Value {
     serde_json::from_slice(model.metadata()).unwrap_or(Value::Null)
 }
 
-fn table(file: &ModelFile, model: &Model) {
+fn table(file: &ModelFile, model: &Model, kernels: Kernels) {
     let metadata = metadata(model);
     println!(
         "{:>3}  {:28} {:>12} {:>12}  {:4} {:>12} {:>10} {:>7}  layer",
@@ -115,6 +118,8 @@ fn table(file: &ModelFile, model: &Model) {
     println!("in place  {} of {} operators", ops(model).filter(|op| op.in_place).count(), model.op_count());
     println!("scratch   {} bytes at most, within the arena", ops(model).map(|op| op.scratch_len).max().unwrap_or(0));
     println!("MACs      {}", ops(model).map(|op| op.macs).sum::<u64>());
+    let portable = (0..model.op_count()).filter(|&i| model.op_kernels(i, kernels) == Kernels::PORTABLE).count();
+    println!("kernels   {} on this machine; portable for {portable} of {} operators", kernels.name(), model.op_count());
     println!("sha256    {}", file.hash());
 }
 

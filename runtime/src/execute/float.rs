@@ -4,6 +4,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{Function, NONE, OpKind, PoolMode, Precision, ResizeMode};
+use crate::kernels::Kernels;
 use crate::kernels::float;
 use crate::kernels::float::lanes::{self, matrix};
 use crate::kernels::moves;
@@ -17,6 +18,20 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
     } else {
         run_with::<f32>(engine, step, memory, inputs);
     }
+}
+
+/// Which kernels compute an operator, given some: these, or the portable ones where they are the only.
+pub fn kernels_of(kernels: Kernels, step: &Operator) -> Kernels {
+    let taken = match step.op.kind {
+        OpKind::Linear | OpKind::Conv2d => matrix::takes(kernels, &step.geometry()),
+        OpKind::Lookup | OpKind::Mul | OpKind::Pixels => lanes::has_lanes(kernels),
+        OpKind::Attention => {
+            let (tokens, head) = (positions(&step.output), channels(&step.output) / step.op.count as usize);
+            lanes::takes_attention(kernels, tokens, head)
+        }
+        _ => false,
+    };
+    if taken { kernels } else { Kernels::PORTABLE }
 }
 
 /// Runs one operator with weights of a type.
@@ -113,7 +128,7 @@ fn run_with<W: matrix::Stored + bytemuck::AnyBitPattern>(
                 rotary: rotary.map(|(cos, sin)| float::Rotary { cos, sin }),
             };
             let (p, scratch) = (&parameters, cast_slice_mut(memory.scratch));
-            if lanes::takes_attention(kernels, p) {
+            if lanes::takes_attention(kernels, p.tokens, p.head) {
                 lanes::attention(kernels, workers, p, read[0], [y, z], scratch, out);
             } else {
                 float::attention(p, read[0], y, z, scratch, out);

@@ -5,7 +5,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{DType, Function, OpKind, ResizeMode, ValueRecord};
 use crate::kernels::int8::{self, Ints, IntsMut, Operand, Output};
-use crate::kernels::{matrix, moves};
+use crate::kernels::{Kernels, matrix, moves};
 use crate::pixels;
 
 /// Runs one operator.
@@ -100,6 +100,22 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
         }
         // Pictures are for float models; the parse refused it.
         OpKind::Input | OpKind::Pool => {}
+    }
+}
+
+/// Which kernels compute an operator, given some: these, or the portable ones where they are the only.
+pub fn kernels_of(kernels: Kernels, step: &Operator) -> Kernels {
+    let (op, output) = (&step.op, &step.output);
+    match op.kind {
+        OpKind::Linear | OpKind::Conv2d if matrix::takes(kernels, &step.geometry()) => kernels,
+        OpKind::Attention => {
+            let (tokens, head) = (positions(output), channels(output) / op.count as usize);
+            let apart = [1, 2].iter().all(|&i| step.operand(i).range() != output.range());
+            int8::attention_kernels(kernels, tokens, head, apart)
+        }
+        OpKind::Norm | OpKind::Lookup | OpKind::Mul | OpKind::Gate => kernels,
+        OpKind::Add | OpKind::Concat | OpKind::GlobalAvgPool => kernels,
+        _ => Kernels::PORTABLE,
     }
 }
 

@@ -114,6 +114,18 @@ fn run_operator(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs
     }
 }
 
+/// See [`Model::op_kernels`].
+pub(crate) fn kernels_of(model: &Model, index: u32, kernels: Kernels) -> Kernels {
+    let step = Operator::new(model, model.op(index));
+    match model.precision() {
+        Precision::Int8 => integer::kernels_of(kernels, &step),
+        #[cfg(feature = "float")]
+        _ => float::kernels_of(kernels, &step),
+        #[cfg(not(feature = "float"))]
+        _ => Kernels::PORTABLE,
+    }
+}
+
 impl<'m> Operator<'m> {
     fn new(model: &'m Model<'m>, op: OpRecord) -> Self {
         let value = |index| (index != NONE).then(|| model.value(index));

@@ -65,6 +65,16 @@ impl Kernels {
         Self::available().last().unwrap_or(Self::PORTABLE)
     }
 
+    /// What a sampler begins with: the fastest, or with `std` those that the environment variable `DRIFTLET_KERNEL` names;
+    /// `None` if it names none of this processor.
+    pub fn chosen() -> Option<Self> {
+        #[cfg(feature = "std")]
+        if let Some(name) = std::env::var_os("DRIFTLET_KERNEL") {
+            return Self::named(name.to_str()?);
+        }
+        Some(Self::best())
+    }
+
     /// The kernels of a name, `None` if there are none or this processor lacks their instructions.
     pub fn named(name: &str) -> Option<Self> {
         Self::available().find(|kernels| kernels.name() == name)

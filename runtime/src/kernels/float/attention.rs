@@ -306,7 +306,7 @@ mod tests {
     fn fast_kernels_agree(p: &Attention, [q, k, v]: [&[f32]; 3], portable: &[f32]) {
         let mut first = None;
         for (kernels, workers) in fast_kernels().flat_map(|kernels| [1, 2, 3].map(|count| (kernels, Several(count)))) {
-            assert!(lanes::takes_attention(kernels, p));
+            assert!(lanes::takes_attention(kernels, p.tokens, p.head));
             let mut scratch = vec![f32::NAN; scratch_len(p.tokens, p.head)];
             let mut out = vec![f32::NAN; portable.len()];
             lanes::attention(kernels, &workers, p, Some(q), [k, v], &mut scratch, &mut out);

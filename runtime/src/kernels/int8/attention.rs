@@ -41,11 +41,6 @@ mod x86;
 use super::fixed::round_shift;
 use super::{Int, Ints, Length, Normalizer, Operand, Output, Scale};
 use crate::kernels::Kernels;
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon"),
-    all(target_arch = "wasm32", target_feature = "simd128")
-))]
 use crate::kernels::isa::Isa;
 use crate::workers::Workers;
 use bytemuck::cast_slice_mut;
@@ -126,22 +121,38 @@ pub fn attention(
     scratch: &mut [u8],
     out: &mut Output,
 ) {
-    match kernels.0 {
+    let apart = operands[1..].iter().all(|x| !matches!(x.ints, Ints::InPlace));
+    match chosen(kernels, p.tokens, p.head, apart).0 {
+        Isa::Portable => portable(p, operands, scratch, out),
         #[cfg(target_arch = "x86_64")]
-        isa if isa != Isa::Portable && tile::takes(p, operands) => {
-            return tile::run(&x86::method(isa), workers, p, operands, scratch, out);
-        }
+        isa => tile::run(&x86::method(isa), workers, p, operands, scratch, out),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-        isa if isa != Isa::Portable && tile::takes(p, operands) => {
-            return tile::run(&aarch64::METHOD, workers, p, operands, scratch, out);
-        }
+        _ => tile::run(&aarch64::METHOD, workers, p, operands, scratch, out),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        isa if isa != Isa::Portable && tile::takes(p, operands) => {
-            return tile::run(&wasm::METHOD, workers, p, operands, scratch, out);
-        }
-        _ => {}
+        _ => tile::run(&wasm::METHOD, workers, p, operands, scratch, out),
     }
-    portable(p, operands, scratch, out);
+}
+
+/// Which kernels compute an attention, given some: these, or the portable ones where heads or sequences are too long for
+/// tiles, or keys or values do not lie apart from the result.
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    expect(unused_variables, reason = "there are no others")
+)]
+pub fn chosen(kernels: Kernels, tokens: usize, head: usize, apart: bool) -> Kernels {
+    #[cfg(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    ))]
+    if apart && tile::takes(tokens, head) {
+        return kernels;
+    }
+    Kernels::PORTABLE
 }
 
 /// The reference.

@@ -393,15 +393,15 @@ mod tests {
                 2 => Residual::I16(&r16),
                 _ => Residual::InPlace(residual_zero),
             };
-            let shift = random.between(20, 45);
-            let rescale: Vec<i32> =
-                (0..g.out_channels)
-                    .flat_map(|_| {
-                        [random.between(0, i32::MAX), shift, random.between(0, i32::MAX)]
-                            .into_iter()
-                            .take(if form == 0 { 2 } else { 3 })
-                    })
-                    .collect();
+            // Shifts that fit 32 bits for all outputs, for some, or none in particular.
+            let (least, most) = [(32, 45), (20, 45), (1, 62)][random.size(0, 2)];
+            let rescale: Vec<i32> = (0..g.out_channels)
+                .flat_map(|_| {
+                    [random.between(0, i32::MAX), random.between(least, most), random.between(0, i32::MAX)]
+                        .into_iter()
+                        .take(if form == 0 { 2 } else { 3 })
+                })
+                .collect();
             let epilogue = Epilogue { residual, relu, zero_point, bits: out_bits };
             let mut results = Vec::new();
             let mut out: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
@@ -430,6 +430,7 @@ mod tests {
                 if form != 0 {
                     exact += i128::from(r[i] - residual_zero) * i128::from(scales[o][2]);
                 }
+                let shift = scales[o][1];
                 let mut expected = (exact + (1 << (shift - 1))).div_euclid(1 << shift);
                 if relu {
                     expected = expected.max(0);

@@ -21,7 +21,7 @@ mod testing;
 pub use add::{add, gate};
 pub use attention::{
     Attention, HeadNorm, MAX_HEAD, MAX_OUTPUT_SHIFT, MAX_TOKENS, Projection, Rotary, attention,
-    scratch_len as attention_scratch_len,
+    chosen as attention_kernels, scratch_len as attention_scratch_len,
 };
 pub use concat::{Place, requantize};
 pub use conv::{Epilogue, Rescale, Residual, Weights, conv};

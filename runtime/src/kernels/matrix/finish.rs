@@ -5,28 +5,34 @@ use core::ops::Range;
 use super::{GROUP, Group};
 use crate::kernels::int8::{Int, Rescale, Residual};
 
-/// Writes the outputs of some positions with AVX2.
-///
-/// # Safety
-/// Needs AVX2, and what [`write`] needs.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-pub unsafe fn write_avx2<O: Int>(group: &Group, sums: &[i32], positions: Range<usize>, out: *mut O) {
-    // SAFETY: promised by the caller.
-    unsafe { write(group, sums, positions, out) }
-}
-
 /// Writes the outputs of some positions.
 ///
 /// # Safety
 /// `out` holds the positions' outputs, and nobody else touches those of the group.
 #[inline(always)]
 pub unsafe fn write<O: Int>(group: &Group, sums: &[i32], positions: Range<usize>, out: *mut O) {
-    let len = group.starts.len();
+    // SAFETY: promised by the caller.
+    unsafe { write_some(group, sums, positions, 0..group.starts.len(), out) }
+}
+
+/// Writes some of the group's outputs.
+///
+/// # Safety
+/// As for [`write`].
+#[inline(always)]
+pub unsafe fn write_some<O: Int>(
+    group: &Group,
+    sums: &[i32],
+    positions: Range<usize>,
+    outputs: Range<usize>,
+    out: *mut O,
+) {
+    let (width, len) = (group.starts.len(), outputs.len());
+    let (starts, first_output) = (&group.starts[outputs.clone()], group.first_output + outputs.start);
     let mut residual = [0i32; GROUP];
     let residual = &mut residual[..len];
-    for (sums, position) in sums.chunks_exact(len).zip(positions) {
-        let first = position * group.channels + group.first_output;
+    for (sums, position) in sums.chunks_exact(width).zip(positions) {
+        let first = position * group.channels + first_output;
         // SAFETY: promised by the caller.
         let out = unsafe { core::slice::from_raw_parts_mut(out.add(first), len) };
         match group.epilogue.residual {
@@ -35,15 +41,16 @@ pub unsafe fn write<O: Int>(group: &Group, sums: &[i32], positions: Range<usize>
             Residual::I16(r) => centre(&r[first..], 0, residual),
             Residual::InPlace(zero) => centre(out, zero, residual),
         }
-        let sums = sums.iter().zip(group.starts).map(|(&sum, &start)| start.wrapping_add(sum)).zip(&*residual);
+        let sums =
+            sums[outputs.clone()].iter().zip(starts).map(|(&sum, &start)| start.wrapping_add(sum)).zip(&*residual);
         // Rows of multiplier and shift, or of three with a factor of the residual.
         if matches!(group.epilogue.residual, Residual::None) {
-            let rows = group.w.rescale[2 * group.first_output..].as_chunks::<2>().0;
+            let rows = group.w.rescale[2 * first_output..].as_chunks::<2>().0;
             for (((sum, _), &[multiplier, shift]), out) in sums.zip(rows).zip(out) {
                 *out = stored(group, Rescale { multiplier, shift: shift as u32, residual: 0 }.apply(sum, 0));
             }
         } else {
-            let rows = group.w.rescale[3 * group.first_output..].as_chunks::<3>().0;
+            let rows = group.w.rescale[3 * first_output..].as_chunks::<3>().0;
             for (((sum, &r), &[multiplier, shift, residual]), out) in sums.zip(rows).zip(out) {
                 *out = stored(group, Rescale { multiplier, shift: shift as u32, residual }.apply(sum, r));
             }

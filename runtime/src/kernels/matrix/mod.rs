@@ -151,9 +151,9 @@ impl Stored for i8 {
     fn finish(isa: Isa) -> Finish<Self> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni => x86::finish_bytes,
+            Isa::Avx512 | Isa::Avx512Vnni => x86::finish::finish_512,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
+            Isa::Avx2 | Isa::AvxVnni => x86::finish::finish_256,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => aarch64::finish,
             _ => finish::write,
@@ -165,9 +165,9 @@ impl Stored for i16 {
     fn finish(isa: Isa) -> Finish<Self> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni => x86::finish_words,
+            Isa::Avx512 | Isa::Avx512Vnni => x86::finish::finish_512,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::AvxVnni => finish::write_avx2,
+            Isa::Avx2 | Isa::AvxVnni => x86::finish::finish_256,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => aarch64::finish,
             _ => finish::write,

@@ -3,14 +3,14 @@
 //! Bytes go through `vpdpbusd`, which takes inputs unsigned (128 too much each) and does not saturate. Words go through
 //! `vpdpwssd`, or `vpmaddwd` and an addition: weights of 8 bits are widened, so that no product of the pair saturates.
 
+pub mod finish;
+
 use core::arch::asm;
 use core::arch::x86_64::*;
-use core::ops::Range;
 
+use super::Method;
 use super::tile::{Dot, Product, Rows, product};
 use super::upsampled::add_portable;
-use super::{Group, Method};
-use crate::kernels::int8::Residual;
 use crate::kernels::isa::Isa;
 
 /// How 8-bit inputs are multiplied as bytes; `None` where they are widened to words.
@@ -356,137 +356,4 @@ pub unsafe fn add_512(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
 #[target_feature(enable = "avx2")]
 pub unsafe fn add_256(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
     add_portable(sums, a, b, c);
-}
-
-/// Fixed-point factors of eight outputs, in 64 bits each.
-#[derive(Clone, Copy)]
-struct Factors {
-    start: __m256i,
-    multiplier: __m512i,
-    residual: __m512i,
-    /// Half of the last bit that stays.
-    half: __m512i,
-    shift: __m512i,
-}
-
-/// The factors of the outputs of a mask, from the `i`-th of the group on.
-///
-/// # Safety
-/// Needs AVX-512; the outputs exist.
-#[inline(always)]
-unsafe fn factors(group: &Group, mask: u8, i: usize) -> Factors {
-    // SAFETY: promised by the caller; masked loads read nothing else.
-    unsafe {
-        let start = _mm256_maskz_loadu_epi32(mask, group.starts.as_ptr().add(i));
-        let (rescale, output) = (group.w.rescale.as_ptr(), group.first_output + i);
-        let (multiplier, residual, shift);
-        if matches!(group.epilogue.residual, Residual::None) {
-            let pairs = _mm512_maskz_loadu_epi64(mask, rescale.add(output * 2).cast());
-            (multiplier, residual, shift) = (pairs, _mm512_setzero_si512(), _mm512_srli_epi64::<32>(pairs));
-        } else {
-            // Rows of three: multiplier, shift, factor of the residual.
-            let rows = rescale.add(output * 3);
-            let numbers = (1u32 << (mask.count_ones() * 3)) - 1;
-            let low = _mm512_maskz_loadu_epi32(numbers as u16, rows);
-            let high = _mm512_maskz_loadu_epi32((numbers >> 16) as u16, rows.wrapping_add(16));
-            let third = |from: i32| {
-                let at = |i: i32| 3 * i + from;
-                let index =
-                    _mm512_setr_epi32(at(0), 0, at(1), 0, at(2), 0, at(3), 0, at(4), 0, at(5), 0, at(6), 0, at(7), 0);
-                _mm512_permutex2var_epi32(low, index, high)
-            };
-            (multiplier, residual, shift) = (third(0), third(2), _mm512_maskz_mov_epi32(0x5555, third(1)));
-        }
-        let half = _mm512_sllv_epi64(_mm512_set1_epi64(1), _mm512_sub_epi64(shift, _mm512_set1_epi64(1)));
-        Factors { start, multiplier, residual, half, shift }
-    }
-}
-
-/// Writes the outputs of some positions, as numbers that `read` and `write` take from and bring to a place.
-///
-/// # Safety
-/// Needs AVX-512; `out` holds the positions' outputs, and nobody else touches those of the group.
-#[inline(always)]
-unsafe fn finish<O>(
-    group: &Group,
-    sums: &[i32],
-    positions: Range<usize>,
-    out: *mut O,
-    read: impl Fn(*const O, u8) -> __m512i,
-    write: impl Fn(*mut O, u8, __m512i),
-) {
-    let epilogue = group.epilogue;
-    let width = group.starts.len();
-    for i in (0..width).step_by(8) {
-        let mask = if width - i >= 8 { 0xff } else { (1 << (width - i)) - 1 };
-        // SAFETY: promised by the caller; masks keep to the outputs of the group.
-        unsafe {
-            let f = factors(group, mask, i);
-            let lowest = if epilogue.relu { 0 } else { i64::MIN };
-            let (lowest, zero) = (_mm512_set1_epi64(lowest), _mm512_set1_epi64(epilogue.zero_point.into()));
-            let limit = 1i64 << (epilogue.bits - 1);
-            let (low, high) = (_mm512_set1_epi64(-limit), _mm512_set1_epi64(limit - 1));
-            for (row, position) in positions.clone().enumerate() {
-                let at = position * group.channels + group.first_output + i;
-                let sum = _mm256_maskz_loadu_epi32(mask, sums.as_ptr().add(row * width + i));
-                let sum = _mm512_cvtepi32_epi64(_mm256_add_epi32(f.start, sum));
-                let mut exact = _mm512_add_epi64(_mm512_mul_epi32(sum, f.multiplier), f.half);
-                let residual = match &epilogue.residual {
-                    Residual::None => None,
-                    Residual::I8(r, zero) => {
-                        Some((_mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(mask.into(), r.as_ptr().add(at))), *zero))
-                    }
-                    Residual::I16(r) => {
-                        Some((_mm512_cvtepi16_epi64(_mm_maskz_loadu_epi16(mask, r.as_ptr().add(at))), 0))
-                    }
-                    Residual::InPlace(zero) => Some((read(out.add(at), mask), *zero)),
-                };
-                if let Some((residual, zero)) = residual {
-                    let residual = _mm512_sub_epi64(residual, _mm512_set1_epi64(zero.into()));
-                    exact = _mm512_add_epi64(exact, _mm512_mul_epi32(residual, f.residual));
-                }
-                let y = _mm512_max_epi64(_mm512_srav_epi64(exact, f.shift), lowest);
-                let y = _mm512_min_epi64(_mm512_max_epi64(_mm512_add_epi64(y, zero), low), high);
-                write(out.add(at), mask, y);
-            }
-        }
-    }
-}
-
-/// Writes the outputs of some positions as 8-bit integers.
-///
-/// # Safety
-/// Needs AVX-512; `out` holds the positions' outputs, and nobody else touches those of the group.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-pub unsafe fn finish_bytes(group: &Group, sums: &[i32], positions: Range<usize>, out: *mut i8) {
-    // SAFETY: the caller's promises.
-    unsafe {
-        finish(
-            group,
-            sums,
-            positions,
-            out,
-            |place, mask| _mm512_cvtepi8_epi64(_mm_maskz_loadu_epi8(mask.into(), place)),
-            |place, mask, y| _mm_mask_storeu_epi8(place, mask.into(), _mm512_cvtepi64_epi8(y)),
-        );
-    }
-}
-
-/// Writes the outputs of some positions as 16-bit integers.
-///
-/// # Safety
-/// As [`finish_bytes`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-pub unsafe fn finish_words(group: &Group, sums: &[i32], positions: Range<usize>, out: *mut i16) {
-    // SAFETY: the caller's promises.
-    unsafe {
-        finish(
-            group,
-            sums,
-            positions,
-            out,
-            |place, mask| _mm512_cvtepi16_epi64(_mm_maskz_loadu_epi16(mask, place)),
-            |place, mask, y| _mm_mask_storeu_epi16(place, mask, _mm512_cvtepi64_epi16(y)),
-        );
-    }
 }

@@ -26,9 +26,9 @@ const WORTH: usize = if cfg!(test) { 100 } else { 400_000 };
 const SUMS: usize = 16;
 
 /// Whether there are kernels for it besides the portable ones.
-pub fn takes(kernels: Kernels, p: &Attention) -> bool {
+pub fn takes(kernels: Kernels, tokens: usize, head: usize) -> bool {
     // Scores and a head of at least one query have to fit.
-    has_lanes(kernels) && p.tokens + p.head <= ROOM
+    has_lanes(kernels) && tokens + head <= ROOM
 }
 
 /// Where the numbers of all workers lie.

@@ -92,13 +92,12 @@ impl Job<'_> {
     }
 }
 
-/// Whether tiles compute such an attention.
-pub fn takes(p: &Attention, [_, k, v]: [&Operand; 3]) -> bool {
-    let apart = |x: &Operand| !matches!(x.ints, Ints::InPlace);
-    p.head <= HEAD && p.tokens.next_multiple_of(MAX_LANES) <= ROOM && apart(k) && apart(v)
+/// Whether tiles are made for such an attention.
+pub fn takes(tokens: usize, head: usize) -> bool {
+    head <= HEAD && tokens.next_multiple_of(MAX_LANES) <= ROOM
 }
 
-/// Attention that [`takes`] says yes to.
+/// Attention that [`takes`] says yes to, of keys and values that lie apart from the result.
 pub fn run(
     method: &Method,
     workers: &dyn Workers,
