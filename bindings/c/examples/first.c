@@ -13,6 +13,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: first FILE.drift\n");
         return 2;
     }
+    if (driftlet_abi_version() != DRIFTLET_ABI_VERSION) {
+        fprintf(stderr, "first: built for another version of the library\n");
+        return EXIT_FAILURE;
+    }
     driftlet_mapping mapping;
     driftlet_status status = driftlet_map(&mapping, argv[1]);
     if (status != DRIFTLET_STATUS_OK) return fail(argv[1], status);

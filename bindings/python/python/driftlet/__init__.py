@@ -13,6 +13,7 @@ import json
 import operator
 import os
 from collections.abc import Iterable, Sequence
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -69,11 +70,19 @@ class Model:
 
         Other Python threads run meanwhile.
         """
-        if isinstance(classes, (str, int, np.integer)) or classes is None:
-            given_classes = None
-        else:
+        # A class or a seed for all of them, or one for each.
+        fixed: int | None = None
+        first = 0
+        given_classes: list[int] | None = None
+        given_seeds: list[int] | None = None
+        if isinstance(classes, (str, int, np.integer)):
+            fixed = self._class_index(classes)
+        elif classes is not None:
             given_classes = [self._class_index(label) for label in classes]
-        given_seeds = None if isinstance(seed, (int, np.integer)) else [operator.index(value) for value in seed]
+        if isinstance(seed, (int, np.integer)):
+            first = _seed(seed)
+        else:
+            given_seeds = [_seed(value) for value in seed]
         lengths = {len(given) for given in (given_classes, given_seeds) if given is not None}
         if count is not None:
             lengths.add(operator.index(count))
@@ -84,11 +93,10 @@ class Model:
             raise ValueError(f"count {number} is negative")
         if given_classes is None:
             whole = max(self._generator.classes, 1)
-            fixed = None if classes is None else self._class_index(classes)
             given_classes = [i % whole if fixed is None else fixed for i in range(number)]
         if given_seeds is None:
-            given_seeds = [(_seed(seed) + i) % _SEEDS for i in range(number)]
-        pictures = [(_seed(s), c, self._guidance(guidance), None) for s, c in zip(given_seeds, given_classes)]
+            given_seeds = [(first + i) % _SEEDS for i in range(number)]
+        pictures = [(s, c, self._guidance(guidance), None) for s, c in zip(given_seeds, given_classes)]
         return self._generator.generate(pictures, _threads(threads))
 
     def interpolate(
@@ -161,7 +169,7 @@ class Model:
     def _guidance(self, guidance: float | None) -> float:
         return self.guidance_range[0] if guidance is None else float(guidance)
 
-    def _class_index(self, label: int | str) -> int:
+    def _class_index(self, label: SupportsIndex | str) -> int:
         if isinstance(label, str):
             if label not in self._class_names:
                 raise ValueError(f"no class {label!r}; there are: {', '.join(self._class_names) or 'none'}")
@@ -172,7 +180,7 @@ class Model:
         return number
 
 
-def _seed(value: int) -> int:
+def _seed(value: SupportsIndex) -> int:
     number = operator.index(value)
     if not 0 <= number < _SEEDS:
         raise ValueError(f"seed {number} is no whole number of 64 bits")

@@ -37,4 +37,5 @@ def compare(
         if done.returncode != 0:
             errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
             raise RuntimeError("\n".join(errors) or done.stderr.strip())
-        return json.loads(figures.read_text())
+        read: dict[str, Any] = json.loads(figures.read_text())
+        return read

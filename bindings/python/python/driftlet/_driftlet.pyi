@@ -1,10 +1,12 @@
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 class Generator:
     def __new__(cls, file: bytes) -> Generator: ...
     def generate(
-        self, pictures: list[tuple[int, int, float, tuple[int, float] | None]], threads: int
+        self, pictures: Sequence[tuple[int, int, float, tuple[int, float] | None]], threads: int
     ) -> npt.NDArray[np.uint8]: ...
     @property
     def image_shape(self) -> tuple[int, int, int]: ...
