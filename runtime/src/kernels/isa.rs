@@ -89,6 +89,8 @@ impl Kernels {
     /// The name, as `driftlet bench` prints it and the environment variable `DRIFTLET_KERNEL` takes it.
     pub fn name(self) -> &'static str {
         match self.0 {
+            // The compiler was told of the instructions: a microcontroller has no flash for kernels without them.
+            Isa::Portable if cfg!(dsp) => "dsp",
             Isa::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",

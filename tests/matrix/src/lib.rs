@@ -18,4 +18,4 @@ pub use hash::{Engine, Hash, PICTURES, hash};
 #[cfg(feature = "networks")]
 pub use networks::{Network, graphs};
 #[cfg(feature = "networks")]
-pub use sets::{Failure, File, files};
+pub use sets::{Failure, File, files, layers};

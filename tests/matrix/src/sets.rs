@@ -7,11 +7,12 @@ use std::string::String;
 use std::vec::Vec;
 
 use aligned_vec::AVec;
+use driftlet_quantize::graph::Graph;
 use driftlet_quantize::{Activations, Description, Options, Precision, quantize_graph};
 use driftlet_runtime::format::ALIGN;
 
 use crate::PICTURES;
-use crate::networks::{architectures, golden, graphs, shipped};
+use crate::networks::{self, architectures, golden, graphs, shipped};
 
 /// Why a file cannot be made.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -50,11 +51,7 @@ pub fn files() -> Result<Vec<File>, Failure> {
             Ok(())
         };
         for network in graphs() {
-            add(network.name, &|options| {
-                let mut file = Cursor::new(Vec::new());
-                quantize_graph(&network.graph, &Description::default(), options, &mut file)?;
-                Ok(file.into_inner())
-            })?;
+            add(network.name, &|options| of_graph(&network.graph, options))?;
         }
         for (name, make) in architectures() {
             add(name, &make)?;
@@ -65,6 +62,28 @@ pub fn files() -> Result<Vec<File>, Failure> {
         files.push(File { set: "models", bytes, name, passes: PICTURES_OF_MODELS });
     }
     Ok(files)
+}
+
+/// The layers that kernels of microcontrollers are measured with, with 16- and with 8-bit activations (`layers-8`). They are
+/// too large for a list of hashes: who measures compares one picture with the host's.
+///
+/// # Errors
+/// If the quantizer refuses them.
+pub fn layers() -> Result<Vec<File>, Failure> {
+    let graph = networks::layers();
+    let of = |(activations, name): (Activations, &str)| {
+        let options =
+            Options { activations, calibration_samples: Some(CALIBRATION), ..Options::new(name, Precision::Int8) };
+        let bytes = made(name, &|options| of_graph(&graph, options), &options)?;
+        Ok(File { set: "layers", bytes, name: name.into(), passes: 1 })
+    };
+    [(Activations::Sixteen, "layers"), (Activations::Eight, "layers-8")].into_iter().map(of).collect()
+}
+
+fn of_graph(graph: &Graph, options: &Options) -> Result<Vec<u8>, Failure> {
+    let mut file = Cursor::new(Vec::new());
+    quantize_graph(graph, &Description::default(), options, &mut file)?;
+    Ok(file.into_inner())
 }
 
 fn made(

@@ -2,7 +2,7 @@
 
 use super::fixed::{Int, round_shift};
 use crate::kernels::Geometry;
-use crate::panels::{PANEL, QUAD};
+use crate::kernels::matrix::{Layer, small};
 
 /// Fixed-point scales of one output channel.
 #[derive(Clone, Copy, Debug)]
@@ -64,44 +64,22 @@ pub struct Weights<'a> {
     pub rescale: &'a [i32],
 }
 
-/// Outputs that are summed side by side: few enough for the registers of a small processor.
-const LANES: usize = 4;
-
 /// Convolution (plain, depthwise or transposed) or linear layer. A tap without an input reads `in_zero`, so that the
 /// folded bias holds at the borders too.
 pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
+    if !g.depthwise {
+        small::run(&Layer { g, x, in_zero, w, epilogue }, out);
+        return;
+    }
+    let filter_len = g.kernel_height * g.kernel_width;
     let mut positions = out.chunks_exact_mut(g.out_channels).enumerate();
     for oy in 0..g.out_height {
         for ox in 0..g.out_width {
             let Some((position, out)) = positions.next() else { return };
             let first = position * g.out_channels;
-            if g.depthwise {
-                let filter_len = g.kernel_height * g.kernel_width;
-                for (o, (filter, place)) in w.weight.chunks_exact(filter_len).zip(out).enumerate() {
-                    let sum = depthwise_sum(g, x, in_zero, filter, [oy, ox, o]);
-                    *place = epilogue.finish(w, o, w.bias[o].wrapping_add(sum), first, *place);
-                }
-                continue;
-            }
-            let panels = g.panels(QUAD);
-            for (panel, out) in out.chunks_mut(PANEL).enumerate() {
-                let weight = &w.weight[panels.start(panel)..][..out.len() * panels.terms];
-                let (mut lane, width) = (0, out.len());
-                while lane < width {
-                    let o = panel * PANEL + lane;
-                    if width - lane < LANES {
-                        let [sum] = lane_sums(g, x, in_zero, weight, [width, lane], [oy, ox]);
-                        out[lane] = epilogue.finish(w, o, w.bias[o].wrapping_add(sum), first, out[lane]);
-                        lane += 1;
-                        continue;
-                    }
-                    let sums: [i32; LANES] = lane_sums(g, x, in_zero, weight, [width, lane], [oy, ox]);
-                    for (i, (sum, place)) in sums.into_iter().zip(&mut out[lane..]).enumerate() {
-                        let sum = w.bias[o + i].wrapping_add(sum);
-                        *place = epilogue.finish(w, o + i, sum, first, *place);
-                    }
-                    lane += LANES;
-                }
+            for (o, (filter, place)) in w.weight.chunks_exact(filter_len).zip(out).enumerate() {
+                let sum = depthwise_sum(g, x, in_zero, filter, [oy, ox, o]);
+                *place = epilogue.finish(w, o, w.bias[o].wrapping_add(sum), first, *place);
             }
         }
     }
@@ -121,64 +99,6 @@ impl Epilogue<'_> {
         }
         let limit = 1i64 << (self.bits - 1);
         O::saturate((y + i64::from(self.zero_point)).clamp(-limit, limit - 1))
-    }
-}
-
-/// Sums of products of `L` neighbouring outputs of a panel at one output position, wrapping; the parse admits only filters
-/// that cannot wrap.
-#[inline(always)]
-fn lane_sums<I: Int, const L: usize>(
-    g: &Geometry,
-    x: &[I],
-    in_zero: I,
-    panel: &[i8],
-    [width, lane]: [usize; 2],
-    [oy, ox]: [usize; 2],
-) -> [i32; L] {
-    let mut sums = [0; L];
-    let mut taps = panel.chunks_exact(g.in_channels.next_multiple_of(QUAD) * width);
-    for ky in 0..g.kernel_height {
-        let row = g.input_row(oy, ky).map(|iy| &x[iy * g.in_width * g.in_channels..][..g.in_width * g.in_channels]);
-        for kx in 0..g.kernel_width {
-            let Some(tap) = taps.next() else { return sums };
-            let quads = tap.chunks_exact(QUAD * width).map(|group| &group[lane * QUAD..][..L * QUAD]);
-            match (row, g.input_column(ox, kx)) {
-                (Some(row), Some(ix)) => {
-                    let pixel = &row[ix * g.in_channels..][..g.in_channels];
-                    for (weights, x) in quads.zip(pixel.chunks(QUAD)) {
-                        accumulate(&mut sums, weights, x);
-                    }
-                }
-                _ if in_zero.into() != 0 => {
-                    let mut left = g.in_channels;
-                    for weights in quads {
-                        let channels = left.min(QUAD);
-                        accumulate(&mut sums, weights, &[in_zero; QUAD][..channels]);
-                        left -= channels;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    sums
-}
-
-/// Adds the products of up to four inputs, each with its weight of every lane.
-#[inline(always)]
-fn accumulate<I: Int, const L: usize>(sums: &mut [i32; L], weights: &[i8], x: &[I]) {
-    if let &[a, b, c, d] = x {
-        let [a, b, c, d]: [i32; QUAD] = [a.into(), b.into(), c.into(), d.into()];
-        for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(QUAD)) {
-            let products = a * i32::from(w[0]) + b * i32::from(w[1]) + c * i32::from(w[2]) + d * i32::from(w[3]);
-            *sum = sum.wrapping_add(products);
-        }
-        return;
-    }
-    for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(QUAD)) {
-        for (&x, &w) in x.iter().zip(w) {
-            *sum = sum.wrapping_add(x.into() * i32::from(w));
-        }
     }
 }
 
@@ -203,7 +123,8 @@ mod tests {
     use super::super::testing::{Backwards, Random};
     use super::*;
     use crate::kernels::Kernels;
-    use crate::kernels::matrix::{self, Layer, Stored};
+    use crate::kernels::matrix::{self, Stored};
+    use crate::panels::QUAD;
     use crate::workers::{Alone, Workers};
 
     /// Inputs, with the matrix kernels that take them.

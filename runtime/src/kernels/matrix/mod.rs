@@ -19,6 +19,7 @@ mod finish;
 mod gather;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod i8mm;
+pub mod small;
 mod tile;
 mod upsampled;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

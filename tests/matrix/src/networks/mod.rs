@@ -4,6 +4,7 @@ mod architectures;
 mod builder;
 mod convolutions;
 mod functions;
+mod layers;
 mod maps;
 mod tokens;
 mod vectors;
@@ -14,6 +15,7 @@ use std::vec::Vec;
 use driftlet_quantize::graph::Graph;
 
 pub use architectures::{architectures, golden, shipped};
+pub use layers::layers;
 
 /// A network that is given as a graph.
 pub struct Network {

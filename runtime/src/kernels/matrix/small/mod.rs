@@ -1,0 +1,138 @@
+//! Dense layers on processors with a few registers and a few kilobytes of stack: no table of pointers, no sums of a whole
+//! group of outputs. They are the portable kernels: [`scalar`] runs everywhere, other tiles where the target has their
+//! instructions.
+//!
+//! The inputs of one or of a few neighbouring output positions are copied side by side, widened to words and ordered as the
+//! instructions want them, four of each position in turn. Then each panel of weights is multiplied with them, a few outputs at
+//! a time, whose sums stay in registers over all terms. Sums wrap and are exact, so every order gives the same bytes.
+//!
+//! All is compiled once for inputs and outputs of both sizes: flash is scarce.
+
+#[cfg(dsp)]
+mod dsp;
+mod finish;
+mod gather;
+mod scalar;
+
+use core::mem::MaybeUninit;
+
+use super::Layer;
+use crate::kernels::Geometry;
+use crate::kernels::int8::{Epilogue, Int, Weights};
+use crate::panels::{PANEL, QUAD};
+use finish::Numbers;
+use gather::{Inputs, Piece};
+
+/// The tiles of the target.
+#[cfg(not(dsp))]
+type Native = scalar::Scalar;
+#[cfg(dsp)]
+type Native = dsp::Dsp;
+
+/// Inputs that are copied at a time: three positions of a 3 x 3 filter over 64 channels. Larger filters are worked off in
+/// pieces, their inputs copied again for every panel.
+const ROOM: usize = 3 * 9 * 64;
+
+/// Positions of the widest block.
+const MOST: usize = 3;
+
+/// How an instruction set multiplies.
+///
+/// # Safety
+/// Functions read and write no more than they say.
+unsafe trait Tiles {
+    /// Positions that [`wide`](Self::wide) takes together, at most [`MOST`].
+    const WIDE: usize;
+
+    /// Adds to sums `[outputs][WIDE]` the products of a block of so many positions.
+    ///
+    /// # Safety
+    /// So many inputs, weights and sums are there.
+    unsafe fn wide(block: Block, sums: *mut i32);
+
+    /// The same for one position and sums `[outputs]`.
+    ///
+    /// # Safety
+    /// As for [`wide`](Self::wide).
+    unsafe fn single(block: Block, sums: *mut i32);
+
+    /// Copies groups of four bytes that lie side by side as the tiles take them, a group to every `step` bytes from `to` on.
+    ///
+    /// # Safety
+    /// So many inputs are there, and so much room.
+    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut i16, step: usize);
+
+    /// The same for words.
+    ///
+    /// # Safety
+    /// As for [`copy_bytes`](Self::copy_bytes).
+    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut i16, step: usize);
+}
+
+/// What a tile multiplies.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Weights of a panel, from the first group that is wanted on.
+    weight: *const i8,
+    /// Outputs of the panel, `1..=PANEL`.
+    width: usize,
+    /// Inputs: groups of the positions in turn.
+    inputs: *const i16,
+    /// Groups of terms, at least one.
+    quads: usize,
+}
+
+/// Computes a layer that is not depthwise.
+pub fn run<I: Int, O: Int>(layer: &Layer<I>, out: &mut [O]) {
+    let Layer { g, x, in_zero, w, epilogue } = *layer;
+    let inputs = Inputs::new(x, in_zero);
+    blocks::<Native>(g, &inputs, w, epilogue, Numbers::of(out));
+}
+
+#[inline(never)]
+fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilogue, out: Numbers) {
+    let panels = g.panels(QUAD);
+    let (quads, positions) = (panels.terms / QUAD, g.out_height * g.out_width);
+    let finish = finish::Layer::new(w, epilogue, out, positions, g.out_channels);
+    assert!(inputs.len() >= g.in_height * g.in_width * g.in_channels);
+    assert!(w.weight.len() >= panels.terms * g.out_channels && w.bias.len() == g.out_channels);
+    // As words of 64 bits: groups are read by instructions that want them aligned.
+    let mut room = [MaybeUninit::<u64>::uninit(); ROOM / QUAD];
+    let room = room.as_mut_ptr().cast::<i16>();
+    let mut sums = [0; PANEL * MOST];
+    let (mut first, mut at) = (0, [0, 0]);
+    while first < positions {
+        let count = if positions - first >= M::WIDE { M::WIDE } else { 1 };
+        // Groups of each position that there is room for.
+        let most = ROOM / QUAD / count;
+        for (panel, bias) in w.bias.chunks(PANEL).enumerate() {
+            let mut place = 0;
+            for &bias in bias {
+                sums[place..place + count].fill(bias);
+                place += count;
+            }
+            let mut weight = w.weight[panels.start(panel)..].as_ptr();
+            let mut start = 0;
+            while start < quads {
+                let len = most.min(quads - start);
+                if panel == 0 || quads > most {
+                    gather::gather::<M>(g, inputs, &Piece { first: at, count, start, len, to: room });
+                }
+                let block = Block { weight, width: bias.len(), inputs: room, quads: len };
+                // SAFETY: the inputs of so many groups have been copied, the panel has weights for all groups, and there are
+                // sums for its outputs.
+                unsafe {
+                    if count > 1 { M::wide(block, sums.as_mut_ptr()) } else { M::single(block, sums.as_mut_ptr()) }
+                }
+                weight = weight.wrapping_add(len * bias.len() * QUAD);
+                start += len;
+            }
+            finish.write(&sums[..place], first, count, panel * PANEL);
+        }
+        first += count;
+        at[1] += count;
+        while at[1] >= g.out_width {
+            at = [at[0] + 1, at[1] - g.out_width];
+        }
+    }
+}
