@@ -69,7 +69,7 @@ fn pictures_of_every_board_equal_the_hosts() {
     run_on("mps2-an386", Some(&model));
 }
 
-/// A task that has to run every two million instructions does, if the picture beside it is made in pieces; and does not if it is
+/// A task that has to run every 500,000 instructions does, if the picture beside it is made in pieces; and does not if it is
 /// made by whole operators, so that the count means something.
 #[test]
 fn a_picture_in_pieces_lets_a_task_meet_its_deadlines() {

@@ -12,8 +12,8 @@ use embassy_time_queue_utils::Queue;
 use firmware_demo::board::{TICKS_IN_MILLISECOND, instructions_in};
 use portable_atomic::{AtomicU32, Ordering};
 
-/// Wakers are looked at ten times a millisecond.
-const PERIOD: u32 = TICKS_IN_MILLISECOND / 10;
+/// Wakers are looked at twenty times a millisecond.
+const PERIOD: u32 = TICKS_IN_MILLISECOND / 20;
 
 struct Clock {
     periods: AtomicU32,

@@ -23,9 +23,9 @@ const ARENA_LEN: usize = include!(concat!(env!("OUT_DIR"), "/arena_len.rs"));
 static ARENA: ConstStaticCell<Aligned<[u8; ARENA_LEN]>> = ConstStaticCell::new(Aligned([0; ARENA_LEN]));
 
 /// Multiply-accumulates of a piece: for the shipped model, a row of its largest operators.
-const PIECE: u32 = 100_000;
-/// How often the other task has to run: every two million instructions, since one takes a virtual nanosecond.
-const PERIOD: Duration = Duration::from_millis(2);
+const PIECE: u32 = 50_000;
+/// How often the other task has to run: every 500,000 instructions, since one takes a virtual nanosecond.
+const PERIOD: Duration = Duration::from_micros(500);
 
 /// What the other task has seen since the last picture.
 static RUNS: AtomicU32 = AtomicU32::new(0);
