@@ -90,6 +90,7 @@ impl Kernels {
     pub fn name(self) -> &'static str {
         match self.0 {
             // The compiler was told of the instructions: a microcontroller has no flash for kernels without them.
+            Isa::Portable if cfg!(helium) => "helium",
             Isa::Portable if cfg!(dsp) => "dsp",
             Isa::Portable => "portable",
             #[cfg(target_arch = "x86_64")]

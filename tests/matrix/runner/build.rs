@@ -9,7 +9,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
-    let memory = format!("memory-{architecture}.x");
+    // The one board of Armv8-M starts elsewhere than where its program lies.
+    let board = if env::var("TARGET")?.starts_with("thumbv8m") { "mve" } else { &architecture };
+    let memory = format!("memory-{board}.x");
     println!("cargo:rerun-if-changed={memory}");
     // `link.x` of the start-up crates includes `memory.x`, which the linker looks for in the output folder.
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -35,37 +35,37 @@ type Tile = unsafe extern "C" fn(*const i8, *const i16, usize, *mut i32, usize);
 unsafe impl Tiles for Dsp {
     const WIDE: usize = 3;
 
-    unsafe fn wide(block: Block, sums: *mut i32) {
+    unsafe fn wide(block: &Block, sums: *mut i32) {
         let pairs: Tile = if block.width == PANEL { tile_2x3_of_panel } else { tile_2x3 };
         // SAFETY: promised by the caller.
         unsafe { outputs(block, sums, Self::WIDE, (2, pairs), tile_1x3) }
     }
 
-    unsafe fn single(block: Block, sums: *mut i32) {
+    unsafe fn single(block: &Block, sums: *mut i32) {
         // SAFETY: promised by the caller.
         unsafe { outputs(block, sums, 1, (4, tile_4x1), tile_1x1) }
     }
 
-    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut i16, step: usize) {
+    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut u8, step: usize) {
         // SAFETY: promised by the caller.
         unsafe { copy_bytes(from, quads, to, step) }
     }
 
-    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut i16, step: usize) {
+    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut u8, step: usize) {
         // SAFETY: promised by the caller.
         unsafe { copy_words(from, quads, to, step) }
     }
 }
 
 /// All outputs of a block: some at a time as long as there are so many, then one by one.
-unsafe fn outputs(block: Block, sums: *mut i32, positions: usize, (many, tile): (usize, Tile), one: Tile) {
+unsafe fn outputs(block: &Block, sums: *mut i32, positions: usize, (many, tile): (usize, Tile), one: Tile) {
     let mut output = 0;
     while output < block.width {
         let (count, tile) = if block.width - output >= many { (many, tile) } else { (1, one) };
         // SAFETY: these outputs exist, and the processor has the instructions, as the module is compiled for it.
         unsafe {
             let (weight, sums) = (block.weight.add(output * QUAD), sums.add(output * positions));
-            tile(weight, block.inputs, block.quads, sums, block.width * QUAD);
+            tile(weight, block.inputs.cast(), block.quads, sums, block.width * QUAD);
         }
         output += count;
     }
@@ -261,7 +261,7 @@ unsafe extern "C" fn tile_1x1(_: *const i8, _: *const i16, _: usize, _: *mut i32
 
 /// Copies groups of bytes, widened; `step` bytes from one to the next.
 #[unsafe(naked)]
-unsafe extern "C" fn copy_bytes(_from: *const i8, _quads: usize, _to: *mut i16, _step: usize) {
+unsafe extern "C" fn copy_bytes(_from: *const i8, _quads: usize, _to: *mut u8, _step: usize) {
     naked_asm!(
         processor!(),
         "push {{r4, r5, r6, lr}}",
@@ -293,7 +293,7 @@ unsafe extern "C" fn copy_bytes(_from: *const i8, _quads: usize, _to: *mut i16, 
 
 /// The same of words.
 #[unsafe(naked)]
-unsafe extern "C" fn copy_words(_from: *const i16, _quads: usize, _to: *mut i16, _step: usize) {
+unsafe extern "C" fn copy_words(_from: *const i16, _quads: usize, _to: *mut u8, _step: usize) {
     macro_rules! group {
         () => {
             "

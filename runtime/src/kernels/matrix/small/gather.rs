@@ -25,6 +25,11 @@ impl<'a> Inputs<'a> {
         Self { at, size, len: x.len(), zero: zero.into() as i16, life: PhantomData }
     }
 
+    /// Whether they are bytes.
+    pub fn are_bytes(&self) -> bool {
+        self.size == 1
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -41,8 +46,9 @@ pub struct Piece {
     pub start: usize,
     /// Groups of terms of each position.
     pub len: usize,
-    /// Where they go, with room for all, aligned to 64 bits: the first groups of all positions, then the second.
-    pub to: *mut i16,
+    /// Where they go, with room for all, aligned to 64 bits: the first groups of all positions, then the second; or position
+    /// after position, see [`Tiles::IN_TURN`].
+    pub to: *mut u8,
 }
 
 /// Copies them. The layer has so many inputs as its geometry says.
@@ -51,9 +57,10 @@ pub fn gather<M: Tiles>(g: &Geometry, inputs: &Inputs, piece: &Piece) {
     let side_by_side = g.upsample == 1 && !g.transposed && quads * QUAD == g.in_channels;
     let whole = piece.len == g.kernel_height * g.kernel_width * quads;
     let [mut oy, mut ox] = piece.first;
-    for slot in 0..piece.count {
-        let to = piece.to.wrapping_add(slot * QUAD);
-        let mut target = Target { inputs, to, step: piece.count * QUAD * size_of::<i16>() };
+    let group = if M::BYTES && inputs.are_bytes() { QUAD } else { QUAD * size_of::<i16>() };
+    let (slot, step) = if M::IN_TURN { (group, piece.count * group) } else { (piece.len * group, group) };
+    for position in 0..piece.count {
+        let mut target = Target { inputs, to: piece.to.wrapping_add(position * slot), step };
         // Most positions: all of the filter, inside the map's rows.
         let left = (ox * g.stride).checked_sub(g.padding).filter(|left| left + g.kernel_width <= g.in_width);
         if let Some(left) = left.filter(|_| side_by_side && whole) {
@@ -76,7 +83,7 @@ pub fn gather<M: Tiles>(g: &Geometry, inputs: &Inputs, piece: &Piece) {
 /// Where the groups of a position come from, and go.
 struct Target<'a> {
     inputs: &'a Inputs<'a>,
-    to: *mut i16,
+    to: *mut u8,
     /// Bytes from a group to the next.
     step: usize,
 }
@@ -99,7 +106,7 @@ impl Target<'_> {
                 _ => M::copy_words(from.cast(), quads, self.to, self.step),
             }
         }
-        self.to = self.to.wrapping_byte_add(quads * self.step);
+        self.to = self.to.wrapping_add(quads * self.step);
     }
 
     /// Copies so many inputs, fewer than a group, and fills it up with what meets weights of zero.
@@ -119,9 +126,15 @@ impl Target<'_> {
     /// Writes groups of the padding.
     fn fill<M: Tiles>(&mut self, quads: usize) {
         for _ in 0..quads {
-            // SAFETY: there is room for all groups of the piece, aligned to 64 bits.
-            unsafe { self.to.cast::<[i16; QUAD]>().write([self.inputs.zero; QUAD]) };
-            self.to = self.to.wrapping_byte_add(self.step);
+            // SAFETY: there is room for all groups of the piece, aligned to their size.
+            unsafe {
+                if M::BYTES && self.inputs.are_bytes() {
+                    self.to.cast::<[i8; QUAD]>().write([self.inputs.zero as i8; QUAD]);
+                } else {
+                    self.to.cast::<[i16; QUAD]>().write([self.inputs.zero; QUAD]);
+                }
+            }
+            self.to = self.to.wrapping_add(self.step);
         }
     }
 }

@@ -8,10 +8,13 @@
 //!
 //! All is compiled once for inputs and outputs of both sizes: flash is scarce.
 
-#[cfg(dsp)]
+#[cfg(all(dsp, not(helium)))]
 mod dsp;
 mod finish;
 mod gather;
+#[cfg(helium)]
+mod helium;
+#[cfg(not(dsp))]
 mod scalar;
 
 use core::mem::MaybeUninit;
@@ -26,8 +29,10 @@ use gather::{Inputs, Piece};
 /// The tiles of the target.
 #[cfg(not(dsp))]
 type Native = scalar::Scalar;
-#[cfg(dsp)]
+#[cfg(all(dsp, not(helium)))]
 type Native = dsp::Dsp;
+#[cfg(helium)]
+type Native = helium::Helium;
 
 /// Inputs that are copied at a time: three positions of a 3 x 3 filter over 64 channels. Larger filters are worked off in
 /// pieces, their inputs copied again for every panel.
@@ -43,43 +48,49 @@ const MOST: usize = 3;
 unsafe trait Tiles {
     /// Positions that [`wide`](Self::wide) takes together, at most [`MOST`].
     const WIDE: usize;
+    /// Whether groups of several positions lie in turn; if not, positions lie one after the other.
+    const IN_TURN: bool = true;
+    /// Whether bytes stay bytes.
+    const BYTES: bool = false;
 
     /// Adds to sums `[outputs][WIDE]` the products of a block of so many positions.
     ///
     /// # Safety
     /// So many inputs, weights and sums are there.
-    unsafe fn wide(block: Block, sums: *mut i32);
+    unsafe fn wide(block: &Block, sums: *mut i32);
 
     /// The same for one position and sums `[outputs]`.
     ///
     /// # Safety
     /// As for [`wide`](Self::wide).
-    unsafe fn single(block: Block, sums: *mut i32);
+    unsafe fn single(block: &Block, sums: *mut i32);
 
     /// Copies groups of four bytes that lie side by side as the tiles take them, a group to every `step` bytes from `to` on.
     ///
     /// # Safety
     /// So many inputs are there, and so much room.
-    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut i16, step: usize);
+    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut u8, step: usize);
 
     /// The same for words.
     ///
     /// # Safety
     /// As for [`copy_bytes`](Self::copy_bytes).
-    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut i16, step: usize);
+    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut u8, step: usize);
 }
 
 /// What a tile multiplies.
-#[derive(Clone, Copy)]
+#[repr(C)]
 struct Block {
     /// Weights of a panel, from the first group that is wanted on.
     weight: *const i8,
     /// Outputs of the panel, `1..=PANEL`.
     width: usize,
-    /// Inputs: groups of the positions in turn.
-    inputs: *const i16,
+    /// Inputs: groups of the positions, see [`Tiles::IN_TURN`].
+    inputs: *const u8,
     /// Groups of terms, at least one.
     quads: usize,
+    /// Whether inputs are bytes, see [`Tiles::BYTES`].
+    bytes: bool,
 }
 
 /// Computes a layer that is not depthwise.
@@ -98,7 +109,8 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
     assert!(w.weight.len() >= panels.terms * g.out_channels && w.bias.len() == g.out_channels);
     // As words of 64 bits: groups are read by instructions that want them aligned.
     let mut room = [MaybeUninit::<u64>::uninit(); ROOM / QUAD];
-    let room = room.as_mut_ptr().cast::<i16>();
+    let room = room.as_mut_ptr().cast::<u8>();
+    let bytes = M::BYTES && inputs.are_bytes();
     let mut sums = [0; PANEL * MOST];
     let (mut first, mut at) = (0, [0, 0]);
     while first < positions {
@@ -107,9 +119,14 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
         let most = ROOM / QUAD / count;
         for (panel, bias) in w.bias.chunks(PANEL).enumerate() {
             let mut place = 0;
-            for &bias in bias {
-                sums[place..place + count].fill(bias);
-                place += count;
+            if count == 1 {
+                place = bias.len();
+                sums[..place].copy_from_slice(bias);
+            } else {
+                for &bias in bias {
+                    sums[place..place + M::WIDE].fill(bias);
+                    place += M::WIDE;
+                }
             }
             let mut weight = w.weight[panels.start(panel)..].as_ptr();
             let mut start = 0;
@@ -118,11 +135,11 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
                 if panel == 0 || quads > most {
                     gather::gather::<M>(g, inputs, &Piece { first: at, count, start, len, to: room });
                 }
-                let block = Block { weight, width: bias.len(), inputs: room, quads: len };
+                let block = Block { weight, width: bias.len(), inputs: room, quads: len, bytes };
                 // SAFETY: the inputs of so many groups have been copied, the panel has weights for all groups, and there are
                 // sums for its outputs.
                 unsafe {
-                    if count > 1 { M::wide(block, sums.as_mut_ptr()) } else { M::single(block, sums.as_mut_ptr()) }
+                    if count > 1 { M::wide(&block, sums.as_mut_ptr()) } else { M::single(&block, sums.as_mut_ptr()) }
                 }
                 weight = weight.wrapping_add(len * bias.len() * QUAD);
                 start += len;

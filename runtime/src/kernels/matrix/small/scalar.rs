@@ -14,22 +14,22 @@ const OUTPUTS: usize = 4;
 unsafe impl Tiles for Scalar {
     const WIDE: usize = 2;
 
-    unsafe fn wide(block: Block, sums: *mut i32) {
+    unsafe fn wide(block: &Block, sums: *mut i32) {
         // SAFETY: promised by the caller.
         unsafe { outputs::<2>(block, sums) }
     }
 
-    unsafe fn single(block: Block, sums: *mut i32) {
+    unsafe fn single(block: &Block, sums: *mut i32) {
         // SAFETY: promised by the caller.
         unsafe { outputs::<1>(block, sums) }
     }
 
-    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut i16, step: usize) {
+    unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut u8, step: usize) {
         // SAFETY: promised by the caller.
         unsafe { copy(from, quads, to, step) }
     }
 
-    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut i16, step: usize) {
+    unsafe fn copy_words(from: *const i16, quads: usize, to: *mut u8, step: usize) {
         // SAFETY: promised by the caller.
         unsafe { copy(from, quads, to, step) }
     }
@@ -38,7 +38,7 @@ unsafe impl Tiles for Scalar {
 /// # Safety
 /// As [`Tiles::copy_bytes`].
 #[inline(always)]
-unsafe fn copy<I: Int>(mut from: *const I, quads: usize, mut to: *mut i16, step: usize) {
+unsafe fn copy<I: Int>(mut from: *const I, quads: usize, mut to: *mut u8, step: usize) {
     for _ in 0..quads {
         // SAFETY: promised by the caller.
         unsafe {
@@ -46,12 +46,12 @@ unsafe fn copy<I: Int>(mut from: *const I, quads: usize, mut to: *mut i16, step:
             to.cast::<[i16; QUAD]>().write(quad.map(|x| x.into() as i16));
         }
         from = from.wrapping_add(QUAD);
-        to = to.wrapping_byte_add(step);
+        to = to.wrapping_add(step);
     }
 }
 
 /// All outputs of a block with `P` positions.
-unsafe fn outputs<const P: usize>(block: Block, sums: *mut i32) {
+unsafe fn outputs<const P: usize>(block: &Block, sums: *mut i32) {
     let mut output = 0;
     // SAFETY: these outputs exist.
     unsafe {
@@ -69,7 +69,7 @@ unsafe fn outputs<const P: usize>(block: Block, sums: *mut i32) {
 /// # Safety
 /// As [`Tiles::wide`], for outputs `output..output + N`.
 #[inline(always)]
-unsafe fn tile<const P: usize, const N: usize>(block: Block, output: usize, sums: *mut i32) {
+unsafe fn tile<const P: usize, const N: usize>(block: &Block, output: usize, sums: *mut i32) {
     // SAFETY: sums of so many outputs are there, without gaps.
     let sums = unsafe { &mut *sums.add(output * P).cast::<[[i32; P]; N]>() };
     let mut totals = *sums;
