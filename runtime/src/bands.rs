@@ -5,7 +5,7 @@
 //! The rule for which rows are made and kept is here alone: the quantizer sizes windows by it, the proof checks them by it,
 //! and the executor follows it.
 
-use crate::format::{ConcatMode, ConvMode, NONE, NormMode, OpKind, OpRecord, Precision, ResizeMode};
+use crate::format::{ConcatMode, ConvMode, NONE, NormMode, OpKind, OpRecord, ResizeMode};
 
 /// Most operators of a section.
 pub const MAX_OPS: usize = 32;
@@ -301,7 +301,7 @@ impl Network for crate::Model<'_> {
 
     fn taps(&self, op: &OpRecord) -> u32 {
         match op.kind {
-            OpKind::Conv2d => self.tensor(op.weight).dims[usize::from(self.precision() == Precision::Int8)],
+            OpKind::Conv2d => self.tensor(op.weight).dims[usize::from(self.is_integer())],
             _ => 1,
         }
     }

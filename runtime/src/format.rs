@@ -174,6 +174,19 @@ impl OpKind {
         }
     }
 
+    /// Whether integer models that have it need the runtime's feature `transformer`.
+    pub const fn needs_transformer(self) -> bool {
+        !matches!(
+            self,
+            OpKind::Noise
+                | OpKind::ClassEmbedding
+                | OpKind::GuidanceEmbedding
+                | OpKind::Linear
+                | OpKind::Conv2d
+                | OpKind::Pixels
+        )
+    }
+
     fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => OpKind::Noise,

@@ -68,7 +68,8 @@
 //!
 //! ## Without an operating system
 //!
-//! The crate is `no_std` and has no allocator. Without the default feature it links no float instruction:
+//! The crate is `no_std` and has no allocator. Without the default feature it links no float instruction, and of operators those
+//! of plain convolutional generators; name `transformer` and `bands` where a file needs them, the parse says so:
 //!
 //! ```toml
 //! driftlet-runtime = { version = "0.1", default-features = false }
@@ -102,7 +103,10 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `float` | yes | f32 and f16 models; without it no float instruction is linked |
+//! | `float` | yes | f32 and f16 models, and all of the below; without it no float instruction is linked |
+//! | `transformer` | by `float` | all integer operators but noise, embeddings of class and guidance, linear layers, convolutions, pixels |
+//! | `bands` | by `float` | models that run in bands (`driftlet quantize --ram-limit`) |
+//! | `messages` | by `float` | errors say what is wrong with a damaged file, not only where |
 //! | `std` | no | `Pool`, threads that share an operator; the processor is asked for its instruction sets at run time |
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 

@@ -179,7 +179,8 @@ impl<'a> Model<'a> {
     /// The operators that run a few rows at a time, see [`crate::bands`]; `None` for a model that makes whole maps.
     pub fn bands(&self) -> Option<Bands> {
         let Header { bands_first: first, bands_height: height, .. } = self.header;
-        (height > 0).then_some(Bands { first, height })
+        // Without the feature the parse refuses them, and the compiler drops what they need.
+        (cfg!(feature = "bands") && height > 0).then_some(Bands { first, height })
     }
 
     /// Number of operators.
@@ -243,7 +244,7 @@ impl<'a> Model<'a> {
                 let transposed = ConvMode::from_code(op.mode) == Some(ConvMode::Transposed);
                 let map = if transposed { self.value(op.inputs[0]) } else { *output };
                 let dims = self.tensor(op.weight).dims.map(u64::from);
-                let taps = if self.precision == Precision::Int8 { dims[1] * dims[2] } else { dims[0] * dims[1] };
+                let taps = if self.is_integer() { dims[1] * dims[2] } else { dims[0] * dims[1] };
                 let depthwise = ConvMode::from_code(op.mode) == Some(ConvMode::Depthwise);
                 // Without the zeros that fill groups up.
                 let depth = if depthwise { 1 } else { u64::from(self.value(op.inputs[0]).shape[2]) };
@@ -311,6 +312,11 @@ impl<'a> Model<'a> {
         products.saturating_add(values + tensors)
     }
 
+    /// Whether the arithmetic is that of integers; without the feature `float` the parse admits nothing else.
+    pub(crate) fn is_integer(&self) -> bool {
+        !cfg!(feature = "float") || self.precision == Precision::Int8
+    }
+
     /// The value that a source operator writes.
     pub(crate) fn source(&self, kind: OpKind) -> Option<ValueRecord> {
         (0..self.op_count()).map(|i| self.op(i)).find(|op| op.kind == kind).map(|op| self.value(op.output))
@@ -319,7 +325,7 @@ impl<'a> Model<'a> {
     /// Output channels of a linear layer or convolution.
     pub(crate) fn out_channels(&self, op: &OpRecord) -> u32 {
         let dims = self.tensor(op.weight).dims;
-        if self.precision == Precision::Int8 { dims[0] } else { dims[3] }
+        if self.is_integer() { dims[0] } else { dims[3] }
     }
 
     // Records are decoded in one place: flash is small.
@@ -454,8 +460,11 @@ pub enum ParseError {
     },
     /// Header and tables are not those that were written.
     Checksum,
-    /// Float model, but the `float` feature is off.
-    FloatUnsupported,
+    /// The model needs a feature that this build of the runtime leaves out.
+    NotBuilt {
+        /// Its name.
+        feature: &'static str,
+    },
     /// A field of the header is wrong.
     Header(&'static str),
     /// A weight tensor is wrong.
@@ -497,8 +506,14 @@ impl fmt::Display for ParseError {
                 crate::format::VERSION_MAJOR
             ),
             Self::Checksum => f.write_str("header or tables are damaged (checksum); copy or quantize it again"),
-            Self::FloatUnsupported => {
+            Self::NotBuilt { feature: "float" } => {
                 f.write_str("a float model, but this runtime was built without its `float` feature; quantize to int8")
+            }
+            Self::NotBuilt { feature } => {
+                write!(
+                    f,
+                    "this runtime was built without its `{feature}` feature, which the model needs; build it with the feature"
+                )
             }
             Self::Header(problem) => write!(f, "header: {problem}"),
             Self::Tensor { index, problem } => write!(f, "tensor {index}: {problem}"),

@@ -65,7 +65,7 @@ impl From<ParseError> for Status {
             ParseError::Misaligned => Self::Misaligned,
             ParseError::NotDrift => Self::NotDrift,
             ParseError::Version { .. } => Self::OtherVersion,
-            ParseError::FloatUnsupported => Self::NotBuilt,
+            ParseError::NotBuilt { .. } => Self::NotBuilt,
             _ => Self::Damaged,
         }
     }

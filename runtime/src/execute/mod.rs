@@ -201,7 +201,7 @@ impl<'m> Operator<'m> {
     fn geometry(&self) -> Geometry {
         let (op, input) = (&self.op, self.operand(0));
         let dims = self.model.tensor(op.weight).dims.map(|d| d as usize);
-        let integer = self.model.precision() == Precision::Int8;
+        let integer = self.model.is_integer();
         let [kernel_height, kernel_width] = if integer { [dims[1], dims[2]] } else { [dims[0], dims[1]] };
         let [in_height, in_width, in_channels] = input.shape.map(|d| d as usize);
         // A linear layer treats every position alike, whatever the shape of its result.

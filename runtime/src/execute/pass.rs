@@ -96,12 +96,17 @@ impl Pass {
     fn piece<'m>(&mut self, model: &'m Model<'m>, rows: Rows, limit: u32) -> Operator<'m> {
         let index = rows.index;
         let mut operator = Operator::new(model, model.op(index));
-        let first = model.bands().filter(|_| self.section.is_some()).map_or(index, |bands| bands.first);
+        let in_section = cfg!(feature = "bands") && self.section.is_some();
+        // First, so that programs that ask for no pieces link no cutting.
+        if limit == u32::MAX && !in_section {
+            return operator;
+        }
+        let first = model.bands().filter(|_| in_section).map_or(index, |bands| bands.first);
         let all = operator.output.shape[0];
         let work = model.macs(&operator.op, &operator.output).max(operator.output.elements() as u64 * NUMBER);
         let work = u32::try_from(work).unwrap_or(u32::MAX);
         let fits = work <= limit;
-        let links = if self.section.is_some() {
+        let links = if in_section {
             proved_links(model, first, (index - first) as usize)
         } else {
             // What cannot be cut is whole.

@@ -4,6 +4,7 @@
 //! [`MAX_RECORDS`] of them), and every tensor belongs to exactly one operator.
 
 mod ops;
+mod problem;
 mod section;
 
 pub use ops::guidance_shift;
@@ -13,6 +14,7 @@ use crate::format::{
     VERSION_MAJOR, ValueRecord, crc32,
 };
 use crate::model::{Model, ParseError};
+use problem::Problem;
 
 /// Proves a file.
 pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
@@ -37,14 +39,14 @@ pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
         return Err(ParseError::Checksum);
     }
     if !Header::reserved_is_zero(bytes) {
-        return Err(ParseError::Header("a reserved byte is not zero"));
+        return Err(header_error("a reserved byte is not zero"));
     }
-    let precision = Precision::from_code(header.precision).ok_or(ParseError::Header("unknown precision"))?;
+    let precision = Precision::from_code(header.precision).ok_or(header_error("unknown precision"))?;
     if precision != Precision::Int8 && !cfg!(feature = "float") {
-        return Err(ParseError::FloatUnsupported);
+        return Err(ParseError::NotBuilt { feature: "float" });
     }
     if header.guidance_min > header.guidance_max {
-        return Err(ParseError::Header("guidance range is empty"));
+        return Err(header_error("guidance range is empty"));
     }
     // From here on records are read through the model; `tensors`, `values` and `ops` prove that each decodes.
     let model = Model { file, header, precision };
@@ -52,7 +54,8 @@ pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
     for index in 0..header.ops.count {
         let at = header.ops.offset as usize + index as usize * OpRecord::LEN;
         if file[at..].first_chunk().and_then(OpRecord::from_bytes).is_none() {
-            return Err(ParseError::Op { index, problem: "unknown kind or function, or a reserved byte is not zero" });
+            let problem = Problem::from("unknown kind or function, or a reserved byte is not zero").text();
+            return Err(ParseError::Op { index, problem });
         }
     }
     section::header(&model)?;
@@ -67,7 +70,7 @@ pub fn model(file: &[u8]) -> Result<Model<'_>, ParseError> {
 fn sections(header: &Header) -> Result<(), ParseError> {
     let tables = [(header.tensors, TensorRecord::LEN), (header.values, ValueRecord::LEN), (header.ops, OpRecord::LEN)];
     if tables.iter().any(|(s, _)| s.count > MAX_RECORDS) {
-        return Err(ParseError::Header("a table has more than 4096 records"));
+        return Err(header_error("a table has more than 4096 records"));
     }
     let mut end = HEADER_LEN as u64;
     let mut place = |section: Section, size: usize| {
@@ -76,18 +79,18 @@ fn sections(header: &Header) -> Result<(), ParseError> {
         ordered && end <= u64::from(header.file_len)
     };
     if !place(header.metadata, 1) {
-        return Err(ParseError::Header("metadata section out of place"));
+        return Err(header_error("metadata section out of place"));
     }
     for (section, size) in tables {
         if !place(section, size) {
-            return Err(ParseError::Header("tensor, value or op table out of place"));
+            return Err(header_error("tensor, value or op table out of place"));
         }
     }
     if !place(header.weights, 1) || end != u64::from(header.file_len) {
-        return Err(ParseError::Header("weight section out of place"));
+        return Err(header_error("weight section out of place"));
     }
     if !header.weights.offset.is_multiple_of(ALIGN) {
-        return Err(ParseError::Header("weight section not aligned to 64 bytes"));
+        return Err(header_error("weight section not aligned to 64 bytes"));
     }
     Ok(())
 }
@@ -97,7 +100,7 @@ fn tensors(model: &Model) -> Result<(), ParseError> {
     let header = &model.header;
     let mut end = u64::from(header.weights.offset);
     for index in 0..header.tensors.count {
-        let error = |problem| ParseError::Tensor { index, problem };
+        let error = |problem: &'static str| ParseError::Tensor { index, problem: Problem::from(problem).text() };
         let at = header.tensors.offset as usize + index as usize * TensorRecord::LEN;
         let tensor = model.file[at..]
             .first_chunk()
@@ -122,7 +125,7 @@ fn tensors(model: &Model) -> Result<(), ParseError> {
 fn values(model: &Model) -> Result<(), ParseError> {
     let header = &model.header;
     for index in 0..header.values.count {
-        let error = |problem| ParseError::Value { index, problem };
+        let error = |problem: &'static str| ParseError::Value { index, problem: Problem::from(problem).text() };
         let at = header.values.offset as usize + index as usize * ValueRecord::LEN;
         let value = model.file[at..]
             .first_chunk()
@@ -148,7 +151,7 @@ fn values(model: &Model) -> Result<(), ParseError> {
         if !(1..f32::INFINITY.to_bits()).contains(&value.scale_bits) {
             return Err(error("scale is not a positive number"));
         }
-        let integer_model = model.precision == Precision::Int8;
+        let integer_model = model.is_integer();
         let bits = match value.dtype {
             DType::I16 => 9..=16,
             dtype => dtype.size() as u8 * 8..=dtype.size() as u8 * 8,
@@ -200,7 +203,7 @@ fn takes_over(model: &Model, (result, new): (u32, &ValueRecord), (operand, old):
 fn results(model: &Model) -> Result<(), ParseError> {
     let header = &model.header;
     if header.classes > 0 && model.source(OpKind::ClassEmbedding).is_none() {
-        return Err(ParseError::Header("classes, but no class embedding"));
+        return Err(header_error("classes, but no class embedding"));
     }
     let lives = |index: u32| {
         index < header.values.count && {
@@ -217,17 +220,17 @@ fn results(model: &Model) -> Result<(), ParseError> {
         return if written && header.features == NONE {
             Ok(())
         } else {
-            Err(ParseError::Header("output is not written, or a model that makes bands has features"))
+            Err(header_error("output is not written, or a model that makes bands has features"))
         };
     }
     if !lives(header.output) {
-        return Err(ParseError::Header("output is not a value that lives to the end"));
+        return Err(header_error("output is not a value that lives to the end"));
     }
     if header.pixels != NONE && !(lives(header.pixels) && model.value(header.pixels).dtype == DType::U8) {
-        return Err(ParseError::Header("pixels is not an 8-bit value that lives to the end"));
+        return Err(header_error("pixels is not an 8-bit value that lives to the end"));
     }
     if header.features != NONE && !(lives(header.features) && model.value(header.features).dtype == DType::F32) {
-        return Err(ParseError::Header("features is not a float value that lives to the end"));
+        return Err(header_error("features is not a float value that lives to the end"));
     }
     Ok(())
 }
@@ -237,4 +240,10 @@ fn results(model: &Model) -> Result<(), ParseError> {
 fn bytes_of(dims: &[u32], dtype: DType) -> Option<u32> {
     let len = dims.iter().try_fold(dtype.size(), |len, &d| len.checked_mul(d))?;
     (len > 0 && len <= i32::MAX as u32).then_some(len)
+}
+
+/// A field of the header is wrong.
+#[inline(always)]
+fn header_error(problem: &'static str) -> ParseError {
+    ParseError::Header(Problem::from(problem).text())
 }

@@ -2,6 +2,8 @@
 //!
 //! The section is gone through once, as the executor will, but for the numbers: at most 4096 bands of 32 operators.
 
+use super::header_error;
+use super::problem::Problem;
 use crate::bands::{MAX_OPS, MAX_ROWS, links, proved_links, windows};
 use crate::format::{NONE, OpKind, ValueRecord};
 use crate::model::{Model, ParseError};
@@ -9,16 +11,19 @@ use crate::model::{Model, ParseError};
 /// The header's fields; what else is proved relies on them.
 pub fn header(model: &Model) -> Result<(), ParseError> {
     let header = &model.header;
+    if !cfg!(feature = "bands") && header.bands_height > 0 {
+        return Err(ParseError::NotBuilt { feature: "bands" });
+    }
     let Some(bands) = model.bands() else {
-        return if header.bands_first == 0 { Ok(()) } else { Err(ParseError::Header("bands without rows")) };
+        return if header.bands_first == 0 { Ok(()) } else { Err(header_error("bands without rows")) };
     };
     let ops = header.ops.count;
     if bands.first >= ops || ops - bands.first > MAX_OPS as u32 || bands.height > MAX_ROWS {
-        return Err(ParseError::Header("bands of no operator, of more than 32, or of more than 4096 rows"));
+        return Err(header_error("bands of no operator, of more than 32, or of more than 4096 rows"));
     }
     let last = model.op(ops - 1);
     if last.kind != OpKind::Pixels || last.output != header.pixels {
-        return Err(ParseError::Header("the last operator of a model that makes bands does not write its picture"));
+        return Err(header_error("the last operator of a model that makes bands does not write its picture"));
     }
     Ok(())
 }
@@ -38,15 +43,15 @@ pub fn prove(model: &Model) -> Result<(), ParseError> {
     let ops = (model.op_count() - bands.first) as usize;
     for index in 0..ops {
         let at = bands.first + index as u32;
-        let error = |problem| ParseError::Op { index: at, problem };
-        links(model, bands.first, index).map_err(error)?;
+        let error = |problem: Problem| ParseError::Op { index: at, problem: problem.text() };
+        links(model, bands.first, index).map_err(|problem| error(problem.into()))?;
         let op = model.op(at);
         if op.scratch != NONE {
-            return Err(error("an operator that runs in bands has working memory"));
+            return Err(error("an operator that runs in bands has working memory".into()));
         }
         let whole = |&&input: &&u32| input != NONE && model.value(input).first < bands.first;
         if op.inputs.iter().filter(whole).any(|&input| model.value(input).last != model.op_count()) {
-            return Err(error("what bands read does not live to the end"));
+            return Err(error("what bands read does not live to the end".into()));
         }
     }
     let windows = windows(ops, bands.height, &|index| proved_links(model, bands.first, index));
@@ -54,7 +59,8 @@ pub fn prove(model: &Model) -> Result<(), ParseError> {
         let index = bands.first + index as u32;
         let value = model.value(model.op(index).output);
         if window.rows > value.window || window.carried && value.last != model.op_count() {
-            return Err(ParseError::Op { index, problem: "its window is too small, or does not last" });
+            let problem = Problem::from("its window is too small, or does not last").text();
+            return Err(ParseError::Op { index, problem });
         }
     }
     Ok(())

@@ -7,6 +7,13 @@ use crate::workers::Workers;
 /// Numbers that are worth another worker.
 const WORTH: usize = if cfg!(test) { 16 } else { 100_000 };
 
+/// Whether there are targets' vectors, beside which several cores are worth it. Elsewhere flash is small, and a core alone.
+const SHARES: bool = cfg!(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+));
+
 /// Results of any worker.
 #[derive(Clone, Copy)]
 enum Place {
@@ -29,7 +36,7 @@ pub fn shared<const N: usize>(
     let (len, unit, zero, bits) = (out.len(), unit.max(1), out.zero, out.bits);
     let units = len.div_ceil(unit);
     let parts = workers.count().min(len / WORTH).min(units).max(1);
-    if parts == 1 {
+    if !SHARES || parts == 1 {
         return work(operands.map(|x| *x), out);
     }
     let whole = operands.map(|x| x.len(out) != len);

@@ -1,17 +1,17 @@
 //! Attention.
 
-use super::{Context, Field, Proof, ensure, norm, positions};
+use super::{Context, Proof, ensure, norm, positions};
 use crate::format::{DType, NONE};
 use crate::kernels::{attention_scratch_len, int8};
 
 /// Operands are queries, keys and values `[tokens, heads * head]`; gains of the normalization of queries and keys are both
 /// there or absent, and so is the rotary table `[1, 2, tokens, head / 2]`.
 pub fn attention(c: &Context) -> Proof {
-    let fields = [Field::Weight, Field::Bias, Field::Rescale, Field::Shared, Field::Count, Field::Scratch];
-    let [queries, keys, values] = c.operands::<3>(&fields)?;
-    c.numbers(&[&queries, &keys, &values, &c.output])?;
+    let operands = [0, 1, 2].map(|i| c.operand(i));
+    c.numbers(&operands)?;
+    c.numbers(&[&c.output])?;
     let [_, _, width] = c.output.shape;
-    let same = [&queries, &keys, &values].iter().all(|v| v.shape == c.output.shape);
+    let same = operands.iter().all(|v| v.shape == c.output.shape);
     ensure(same, "queries, keys, values and output differ in shape")?;
     ensure(c.op.count >= 1 && width.is_multiple_of(c.op.count), "channels do not make whole heads")?;
     let (tokens, head) = (positions(&c.output), width / c.op.count);

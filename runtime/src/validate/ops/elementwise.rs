@@ -1,6 +1,6 @@
 //! Operators that treat every number alike, and the two ends of a picture.
 
-use super::{Context, Field, Proof, ensure, is_vector, positions};
+use super::{Context, Proof, ensure, is_vector, positions};
 use crate::format::{DType, Function, NONE, ValueRecord};
 use crate::pixels::TABLE_LEN;
 
@@ -16,36 +16,36 @@ fn function_table(c: &Context, input: &ValueRecord) -> Proof {
 }
 
 pub fn lookup(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Function, Field::Weight, Field::Count])?;
-    c.numbers(&[&input, &c.output])?;
+    let input = c.operand(0);
+    c.numbers(&[input, &c.output])?;
     ensure(input.shape == c.output.shape, "input and output differ in shape")?;
     ensure(c.op.count <= if c.integer() { 8 } else { 0 }, "more than 8 bits behind the point")?;
-    function_table(c, &input)
+    function_table(c, input)
 }
 
 pub fn mul(c: &Context) -> Proof {
-    let [a, b] = c.operands::<2>(&[Field::Function, Field::Weight, Field::Rescale])?;
-    c.numbers(&[&a, &b, &c.output])?;
+    let [a, b] = [0, 1].map(|i| c.operand(i));
+    c.numbers(&[a, b, &c.output])?;
     ensure(a.shape == c.output.shape && b.shape == a.shape, "inputs and output differ in shape")?;
-    function_table(c, &a)?;
+    function_table(c, a)?;
     c.fixed_point(2, 1).map(drop)
 }
 
 /// The inputs are a factor of the gain, what it is added to, and the gain.
 pub fn gate(c: &Context) -> Proof {
-    let [x, residual, gain] = c.operands::<3>(&[Field::Rescale])?;
-    c.numbers(&[&x, &residual, &c.output])?;
+    let [x, residual, gain] = [0, 1, 2].map(|i| c.operand(i));
+    c.numbers(&[x, residual, &c.output])?;
     ensure(x.shape == c.output.shape && residual.shape == x.shape, "inputs and output differ in shape")?;
-    let fits = is_vector(&gain) && gain.shape[2] == x.shape[2] && gain.dtype == c.vector_type();
+    let fits = is_vector(gain) && gain.shape[2] == x.shape[2] && gain.dtype == c.vector_type();
     ensure(fits, "gain has the wrong shape or type")?;
     c.fixed_point(3, 1).map(drop)
 }
 
 pub fn add(c: &Context) -> Proof {
-    let ([a], [b]) = c.operands_and::<1, 1>(&[Field::Weight, Field::Rescale])?;
-    c.numbers(&[&a, &c.output])?;
+    let (a, b) = (c.operand(0), &c.inputs[1]);
+    c.numbers(&[a, &c.output])?;
     ensure(b.is_some() != (c.op.weight != NONE), "a sum has two operands")?;
-    let (positions_b, channels_b) = match &b {
+    let (positions_b, channels_b) = match b {
         Some(b) => {
             c.numbers(&[b])?;
             (positions(b), b.shape[2])
@@ -60,20 +60,20 @@ pub fn add(c: &Context) -> Proof {
     let (all, channels) = (positions(&c.output), c.output.shape[2]);
     ensure(a.shape[2] == channels && channels_b == channels, "operands and output differ in channels")?;
     let fits = |count: u64| count == all || count == 1;
-    let whole = positions(&a) == all || positions_b == all;
-    ensure(fits(positions(&a)) && fits(positions_b) && whole, "operands do not fit the output")?;
+    let whole = positions(a) == all || positions_b == all;
+    ensure(fits(positions(a)) && fits(positions_b) && whole, "operands do not fit the output")?;
     c.fixed_point(3, 1).map(drop)
 }
 
 pub fn global_avg_pool(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Rescale])?;
-    c.numbers(&[&input, &c.output])?;
+    let input = c.operand(0);
+    c.numbers(&[input, &c.output])?;
     ensure(c.output.shape == [1, 1, input.shape[2]], "output shape does not fit")?;
     c.fixed_point(2, 1).map(drop)
 }
 
 pub fn pixels(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Function, Field::Weight])?;
+    let input = c.operand(0);
     ensure(matches!(c.op.function, Function::Identity | Function::Tanh), "pixels apply tanh or nothing")?;
     ensure(input.shape == c.output.shape && c.output.dtype == DType::U8, "output has the wrong shape or type")?;
     if !c.integer() {

@@ -1,16 +1,15 @@
 //! Linear layers and convolutions.
 
-use super::{Context, Field, Proof, ensure, is_shift, positions};
+use super::{Context, Proof, ensure, is_shift, positions};
 use crate::format::{ConvMode, DType, Function, NONE, Precision, ValueRecord};
 use crate::panels::{PANEL, QUAD};
 
 /// Largest sum of products, and what no bias reaches: together they stay below `2^31`.
 const MAX_SUM: u64 = 1 << 30;
 const MAX_BIAS: u32 = 1 << 30;
-const FIELDS: [Field; 4] = [Field::Function, Field::Weight, Field::Bias, Field::Rescale];
 
 pub fn linear(c: &Context) -> Proof {
-    let ([input], [residual]) = c.operands_and::<1, 1>(&FIELDS)?;
+    let (input, residual) = (c.operand(0), &c.inputs[1]);
     let dims = c.any_tensor(c.op.weight)?.dims;
     let outputs = if c.integer() {
         ensure(dims[1..] == [1, 1, stored_inputs(c, input.shape[2])], "weight shape does not fit the input")?;
@@ -19,15 +18,14 @@ pub fn linear(c: &Context) -> Proof {
         ensure(dims[..3] == [1, 1, input.shape[2]], "weight shape does not fit the input")?;
         dims[3]
     };
-    let fits = c.output.elements() as u64 == positions(&input) * u64::from(outputs);
+    let fits = c.output.elements() as u64 == positions(input) * u64::from(outputs);
     ensure(fits, "output shape does not fit the weight")?;
-    accumulation(c, &input, residual, outputs, input.shape[2].into())?;
+    accumulation(c, input, residual, outputs, input.shape[2].into())?;
     zeros_fill_up(c, input.shape[2], outputs)
 }
 
 pub fn conv(c: &Context) -> Proof {
-    let [a, b, w, d] = FIELDS;
-    let ([input], [residual]) = c.operands_and::<1, 1>(&[a, b, w, d, Field::Mode, Field::Window, Field::Count])?;
+    let (input, residual) = (c.operand(0), &c.inputs[1]);
     let mode = ConvMode::from_code(c.op.mode).ok_or("unknown kind of convolution")?;
     let dims = c.any_tensor(c.op.weight)?.dims;
     let [kernel_height, kernel_width, ins, outs] =
@@ -53,15 +51,19 @@ pub fn conv(c: &Context) -> Proof {
         let padding = if kernel == 1 && !c.integer() { 0 } else { c.op.padding };
         let (kernel, padding, len) = (u64::from(kernel), u64::from(padding), u64::from(input.shape[axis]));
         ensure(padding < kernel, "padding is not smaller than the kernel")?;
-        let expected = if transposed {
-            ((len - 1) * stride + kernel + behind).checked_sub(2 * padding).ok_or("padding leaves nothing")?
+        // No dimension is zero.
+        let found = u64::from(c.output.shape[axis]);
+        let fits = if transposed {
+            (len - 1) * stride + kernel + behind == found + 2 * padding
         } else {
             let padded = len * u64::from(c.op.upsample) + 2 * padding;
-            padded.checked_sub(kernel).ok_or("kernel is larger than the padded input")? / stride + 1
+            let steps = padded.checked_sub(kernel).ok_or("kernel is larger than the padded input")?;
+            // A division of 64 bits is more code than this on small processors.
+            ((found - 1) * stride..found * stride).contains(&steps)
         };
-        ensure(u64::from(c.output.shape[axis]) == expected, "output size does not fit")?;
+        ensure(fits, "output size does not fit")?;
     }
-    accumulation(c, &input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * depth)?;
+    accumulation(c, input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * depth)?;
     if mode == ConvMode::Depthwise { Ok(()) } else { zeros_fill_up(c, in_channels, outs) }
 }
 
@@ -91,10 +93,10 @@ fn zeros_fill_up(c: &Context, channels: u32, outputs: u32) -> Proof {
 }
 
 /// What linear layers and convolutions share: types, bias, residual, fixed-point scales and the accumulator's width.
-fn accumulation(c: &Context, input: &ValueRecord, residual: Option<ValueRecord>, outputs: u32, terms: u64) -> Proof {
+fn accumulation(c: &Context, input: &ValueRecord, residual: &Option<ValueRecord>, outputs: u32, terms: u64) -> Proof {
     ensure(matches!(c.op.function, Function::Identity | Function::Relu), "layers apply relu or nothing")?;
     c.numbers(&[input, &c.output])?;
-    if let Some(residual) = &residual {
+    if let Some(residual) = residual {
         c.numbers(&[residual])?;
         ensure(residual.elements() == c.output.elements(), "residual shape does not fit")?;
     }

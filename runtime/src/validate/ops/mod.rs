@@ -9,10 +9,11 @@ mod sources;
 
 pub use sources::guidance_shift;
 
+use super::problem::Problem;
 use crate::format::{DType, NONE, OpKind, OpRecord, Precision, TensorRecord, ValueRecord};
 use crate::model::{Model, ParseError};
 
-type Proof = Result<(), &'static str>;
+type Proof = Result<(), Problem>;
 
 /// An operator with everything it touches, decoded.
 struct Context<'m> {
@@ -24,18 +25,41 @@ struct Context<'m> {
     scratch: Option<ValueRecord>,
 }
 
-/// Fields of a record that only some kinds use; the others must be empty.
-#[derive(Clone, Copy, PartialEq)]
-enum Field {
-    Function,
-    Mode,
-    Window,
-    Scratch,
-    Weight,
-    Bias,
-    Rescale,
-    Shared,
-    Count,
+/// Fields of a record that only some kinds use, as bits; the others must be empty.
+mod field {
+    pub const FUNCTION: u16 = 1;
+    pub const MODE: u16 = 2;
+    pub const WINDOW: u16 = 4;
+    pub const SCRATCH: u16 = 8;
+    pub const WEIGHT: u16 = 16;
+    pub const BIAS: u16 = 32;
+    pub const RESCALE: u16 = 64;
+    pub const SHARED: u16 = 128;
+    pub const COUNT: u16 = 256;
+}
+
+/// What an operator of a kind takes: so many operands, so many more that may be absent, and these fields.
+fn takes(kind: OpKind) -> (u8, u8, u16) {
+    use field::*;
+    match kind {
+        OpKind::Noise | OpKind::Input => (0, 0, 0),
+        OpKind::ClassEmbedding => (0, 0, WEIGHT),
+        OpKind::StyleEmbedding | OpKind::GuidanceEmbedding => (1, 0, WEIGHT),
+        OpKind::Linear => (1, 1, FUNCTION | WEIGHT | BIAS | RESCALE),
+        OpKind::Conv2d => (1, 1, FUNCTION | WEIGHT | BIAS | RESCALE | MODE | WINDOW | COUNT),
+        OpKind::GlobalAvgPool => (1, 0, RESCALE),
+        OpKind::Norm => (1, 2, MODE | WEIGHT | BIAS | RESCALE | COUNT),
+        OpKind::Lookup => (1, 0, FUNCTION | WEIGHT | COUNT),
+        OpKind::Mul => (2, 0, FUNCTION | WEIGHT | RESCALE),
+        OpKind::Gate => (3, 0, RESCALE),
+        OpKind::Add => (1, 1, WEIGHT | RESCALE),
+        OpKind::Attention => (3, 0, WEIGHT | BIAS | RESCALE | SHARED | COUNT | SCRATCH),
+        OpKind::Concat => (2, 0, MODE | RESCALE),
+        OpKind::Slice | OpKind::SpaceToDepth | OpKind::DepthToSpace => (1, 0, COUNT),
+        OpKind::Resize => (1, 0, MODE),
+        OpKind::Pixels => (1, 0, FUNCTION | WEIGHT),
+        OpKind::Pool => (1, 0, MODE | WINDOW | COUNT),
+    }
 }
 
 /// Proves every operator.
@@ -43,10 +67,14 @@ pub fn prove(model: &Model) -> Result<(), ParseError> {
     let mut next_tensor = 0;
     for index in 0..model.op_count() {
         let op = model.op(index);
-        op_is_sound(model, op, index, &mut next_tensor).map_err(|problem| ParseError::Op { index, problem })?;
+        if !cfg!(feature = "transformer") && op.kind.needs_transformer() {
+            return Err(ParseError::NotBuilt { feature: "transformer" });
+        }
+        op_is_sound(model, op, index, &mut next_tensor)
+            .map_err(|problem| ParseError::Op { index, problem: problem.text() })?;
     }
     if next_tensor != model.header.tensors.count {
-        return Err(ParseError::Header("a tensor belongs to no operator"));
+        return Err(super::header_error("a tensor belongs to no operator"));
     }
     Ok(())
 }
@@ -76,28 +104,42 @@ fn op_is_sound(model: &Model, op: OpRecord, index: u32, next_tensor: &mut u32) -
         inputs: op.inputs.map(|input| (input != NONE).then(|| model.value(input))),
         scratch: scratch.map(|scratch| model.value(scratch)),
     };
+    context.usage()?;
     match op.kind {
         OpKind::Noise => sources::noise(&context),
-        OpKind::Input => sources::image(&context),
         OpKind::ClassEmbedding => sources::class_embedding(&context),
-        OpKind::StyleEmbedding => sources::style_embedding(&context),
         OpKind::GuidanceEmbedding => sources::guidance_embedding(&context),
         OpKind::Linear => layers::linear(&context),
         OpKind::Conv2d => layers::conv(&context),
-        OpKind::GlobalAvgPool => elementwise::global_avg_pool(&context),
-        OpKind::Norm => norm::norm(&context),
-        OpKind::Lookup => elementwise::lookup(&context),
-        OpKind::Mul => elementwise::mul(&context),
-        OpKind::Gate => elementwise::gate(&context),
-        OpKind::Add => elementwise::add(&context),
-        OpKind::Attention => attention::attention(&context),
-        OpKind::Concat => moves::concat(&context),
-        OpKind::Slice => moves::slice(&context),
-        OpKind::Resize => moves::resize(&context),
-        OpKind::SpaceToDepth => moves::patches(&context, false),
-        OpKind::DepthToSpace => moves::patches(&context, true),
         OpKind::Pixels => elementwise::pixels(&context),
-        OpKind::Pool => moves::pool(&context),
+        _ if cfg!(feature = "transformer") => transformer(&context),
+        _ => Err("unknown kind".into()),
+    }
+}
+
+/// Operators that plain convolutional generators do without.
+fn transformer(context: &Context) -> Proof {
+    match context.op.kind {
+        OpKind::StyleEmbedding => sources::style_embedding(context),
+        OpKind::GlobalAvgPool => elementwise::global_avg_pool(context),
+        OpKind::Norm => norm::norm(context),
+        OpKind::Lookup => elementwise::lookup(context),
+        OpKind::Mul => elementwise::mul(context),
+        OpKind::Gate => elementwise::gate(context),
+        OpKind::Add => elementwise::add(context),
+        OpKind::Attention => attention::attention(context),
+        OpKind::Concat => moves::concat(context),
+        OpKind::Slice => moves::slice(context),
+        OpKind::Resize => moves::resize(context),
+        OpKind::SpaceToDepth => moves::patches(context, false),
+        OpKind::DepthToSpace => moves::patches(context, true),
+        OpKind::Input | OpKind::Pool if context.integer() => {
+            Err("integer models have no pools and look at no pictures".into())
+        }
+        OpKind::Input => sources::image(context),
+        OpKind::Pool => moves::pool(context),
+        // All others are proved by `op_is_sound`.
+        _ => Err("unknown kind".into()),
     }
 }
 
@@ -116,61 +158,54 @@ fn tensors_in_order(model: &Model, op: &OpRecord, next: &mut u32) -> Proof {
 }
 
 impl Context<'_> {
-    /// The operands, of which this kind takes so many; and no field set that it does not use.
-    fn operands<const N: usize>(&self, fields: &[Field]) -> Result<[ValueRecord; N], &'static str> {
-        let (operands, rest) = self.operands_and::<N, 0>(fields)?;
-        debug_assert!(rest.is_empty());
-        Ok(operands)
+    /// As many operands as the kind takes, and no field set that it does not use.
+    fn usage(&self) -> Proof {
+        use field::*;
+        let (op, (needed, more, fields)) = (&self.op, takes(self.op.kind));
+        let set = [
+            (FUNCTION, op.function as u8 != 0),
+            (MODE, op.mode != 0),
+            (WINDOW, op.stride != 1 || op.upsample != 1 || op.padding != 0),
+            (SCRATCH, op.scratch != NONE),
+            (WEIGHT, op.weight != NONE),
+            (BIAS, op.bias != NONE),
+            (RESCALE, op.rescale != NONE),
+            (SHARED, op.shared != NONE),
+            (COUNT, op.count != 0),
+        ];
+        let set = set.into_iter().fold(0, |all, (field, set)| if set { all | field } else { all });
+        ensure(set & !fields == 0, "a field is set that the operator does not use")?;
+        for (i, input) in (0..).zip(&self.inputs) {
+            ensure(input.is_some() || i >= needed, "an input is missing")?;
+            ensure(input.is_none() || i < needed + more, "an input too many")?;
+        }
+        Ok(())
     }
 
-    /// As [`Context::operands`], with some more that may be absent.
-    fn operands_and<const N: usize, const M: usize>(
-        &self,
-        fields: &[Field],
-    ) -> Result<([ValueRecord; N], [Option<ValueRecord>; M]), &'static str> {
-        let op = &self.op;
-        for (field, unset) in [
-            (Field::Function, op.function as u8 == 0),
-            (Field::Mode, op.mode == 0),
-            (Field::Window, op.stride == 1 && op.upsample == 1 && op.padding == 0),
-            (Field::Scratch, op.scratch == NONE),
-            (Field::Weight, op.weight == NONE),
-            (Field::Bias, op.bias == NONE),
-            (Field::Rescale, op.rescale == NONE),
-            (Field::Shared, op.shared == NONE),
-            (Field::Count, op.count == 0),
-        ] {
-            ensure(unset || fields.contains(&field), "a field is set that the operator does not use")?;
-        }
-        ensure(self.inputs[N + M..].iter().all(Option::is_none), "an input too many")?;
-        let mut operands = [self.output; N];
-        for (operand, input) in operands.iter_mut().zip(&self.inputs) {
-            *operand = input.ok_or("an input is missing")?;
-        }
-        let mut rest = [None; M];
-        rest.copy_from_slice(&self.inputs[N..N + M]);
-        Ok((operands, rest))
+    /// An operand that the kind takes.
+    fn operand(&self, index: usize) -> &ValueRecord {
+        self.inputs[index].as_ref().unwrap_or(&self.output)
     }
 
     fn integer(&self) -> bool {
-        self.model.precision == Precision::Int8
+        self.model.is_integer()
     }
 
     /// A tensor that must be there, of a type and shape.
-    fn tensor(&self, index: u32, dtype: DType, dims: [u32; 4]) -> Result<TensorRecord, &'static str> {
+    fn tensor(&self, index: u32, dtype: DType, dims: [u32; 4]) -> Result<TensorRecord, Problem> {
         let tensor = self.any_tensor(index)?;
         ensure(tensor.dtype == dtype, "weight, bias, table or rescale has the wrong type")?;
         ensure(tensor.dims == dims, "weight, bias, table or rescale has the wrong shape")?;
         Ok(tensor)
     }
 
-    fn any_tensor(&self, index: u32) -> Result<TensorRecord, &'static str> {
+    fn any_tensor(&self, index: u32) -> Result<TensorRecord, Problem> {
         // Indices other than NONE were proved at the start of the operator.
-        if index == NONE { Err("weight, bias, table or rescale missing") } else { Ok(self.model.tensor(index)) }
+        if index == NONE { Err("weight, bias, table or rescale missing".into()) } else { Ok(self.model.tensor(index)) }
     }
 
     /// Fixed-point parameters: pairs of multiplier and shift, or further multipliers; nothing in float models.
-    fn fixed_point(&self, fields: u32, shift: usize) -> Result<&[i32], &'static str> {
+    fn fixed_point(&self, fields: u32, shift: usize) -> Result<&[i32], Problem> {
         if !self.integer() {
             ensure(self.op.rescale == NONE, "float operators have no fixed-point scales")?;
             return Ok(&[]);
@@ -226,5 +261,5 @@ fn positions(value: &ValueRecord) -> u64 {
 }
 
 fn ensure(holds: bool, problem: &'static str) -> Proof {
-    if holds { Ok(()) } else { Err(problem) }
+    if holds { Ok(()) } else { Err(problem.into()) }
 }

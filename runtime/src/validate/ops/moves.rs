@@ -1,12 +1,12 @@
 //! Operators that move numbers.
 
-use super::{Context, Field, Proof, ensure, positions};
+use super::{Context, Proof, ensure, positions};
 use crate::format::{ConcatMode, PoolMode, ResizeMode};
 
 pub fn concat(c: &Context) -> Proof {
-    let [a, b] = c.operands::<2>(&[Field::Mode, Field::Rescale])?;
-    c.numbers(&[&a, &b, &c.output])?;
-    let (count_a, count_b, count) = (positions(&a), positions(&b), positions(&c.output));
+    let [a, b] = [0, 1].map(|i| c.operand(i));
+    c.numbers(&[a, b, &c.output])?;
+    let (count_a, count_b, count) = (positions(a), positions(b), positions(&c.output));
     let fits = match ConcatMode::from_code(c.op.mode).ok_or("unknown kind of concatenation")? {
         ConcatMode::Positions => {
             let [a, b, out] = [a.shape[2], b.shape[2], c.output.shape[2]];
@@ -22,17 +22,17 @@ pub fn concat(c: &Context) -> Proof {
 }
 
 pub fn slice(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Count])?;
-    c.numbers(&[&input, &c.output])?;
-    c.same_format(&input, &c.output)?;
+    let input = c.operand(0);
+    c.numbers(&[input, &c.output])?;
+    c.same_format(input, &c.output)?;
     let end = u64::from(c.op.count) + positions(&c.output);
-    ensure(input.shape[2] == c.output.shape[2] && end <= positions(&input), "positions lie outside the input")
+    ensure(input.shape[2] == c.output.shape[2] && end <= positions(input), "positions lie outside the input")
 }
 
 pub fn resize(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Mode])?;
-    c.numbers(&[&input, &c.output])?;
-    c.same_format(&input, &c.output)?;
+    let input = c.operand(0);
+    c.numbers(&[input, &c.output])?;
+    c.same_format(input, &c.output)?;
     if ResizeMode::from_code(c.op.mode).ok_or("unknown kind of resize")? == ResizeMode::Stretch {
         ensure(!c.integer(), "integer models resize to twice the size only")?;
         return ensure(input.shape[2] == c.output.shape[2], "channels differ");
@@ -42,9 +42,8 @@ pub fn resize(c: &Context) -> Proof {
 }
 
 pub fn pool(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Mode, Field::Window, Field::Count])?;
-    ensure(!c.integer(), "integer models have no pools")?;
-    c.numbers(&[&input, &c.output])?;
+    let input = c.operand(0);
+    c.numbers(&[input, &c.output])?;
     PoolMode::from_code(c.op.mode).ok_or("unknown kind of pool")?;
     let [stride, window, padding] = [c.op.stride.into(), u64::from(c.op.count), c.op.padding.into()];
     ensure(stride >= 1 && c.op.upsample == 1, "stride is zero, or the input is upsampled")?;
@@ -59,12 +58,12 @@ pub fn pool(c: &Context) -> Proof {
 }
 
 pub fn patches(c: &Context, to_space: bool) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Count])?;
-    c.numbers(&[&input, &c.output])?;
-    c.same_format(&input, &c.output)?;
+    let input = c.operand(0);
+    c.numbers(&[input, &c.output])?;
+    c.same_format(input, &c.output)?;
     let patch = u64::from(c.op.count);
     // Patches may come as a row of tokens: then only their number counts.
-    let (map, tokens) = if to_space { (&c.output, &input) } else { (&input, &c.output) };
+    let (map, tokens) = if to_space { (&c.output, input) } else { (input, &c.output) };
     let [height, width, channels] = map.shape.map(u64::from);
     ensure(patch >= 1 && height.is_multiple_of(patch) && width.is_multiple_of(patch), "patches do not fill the map")?;
     let fits = positions(tokens) == height / patch * (width / patch)

@@ -1,6 +1,6 @@
 //! Normalization.
 
-use super::{Context, Field, Proof, ensure, is_shift, is_vector};
+use super::{Context, Proof, ensure, is_shift, is_vector};
 use crate::format::{DType, NONE, NormMode, ValueRecord};
 
 /// Largest multiplier of the gain: a Q14 number below `2^30`, a 16-bit gain and this fit 62 bits.
@@ -8,9 +8,8 @@ const MAX_GAIN: i32 = 1 << 17;
 
 /// Gain and shift per channel are values or tensors; the shift may be absent.
 pub fn norm(c: &Context) -> Proof {
-    let fields = [Field::Mode, Field::Weight, Field::Bias, Field::Rescale, Field::Count];
-    let ([input], [gain, shift]) = c.operands_and::<1, 2>(&fields)?;
-    c.numbers(&[&input, &c.output])?;
+    let (input, gain, shift) = (c.operand(0), &c.inputs[1], &c.inputs[2]);
+    c.numbers(&[input, &c.output])?;
     ensure(input.shape == c.output.shape, "input and output differ in shape")?;
     let channels = input.shape[2];
     match NormMode::from_code(c.op.mode).ok_or("unknown kind of normalization")? {
@@ -35,12 +34,12 @@ pub fn norm(c: &Context) -> Proof {
 }
 
 /// A vector per channel that is a value or a tensor, not both.
-fn vector(c: &Context, value: Option<ValueRecord>, tensor: u32, channels: u32) -> Proof {
+fn vector(c: &Context, value: &Option<ValueRecord>, tensor: u32, channels: u32) -> Proof {
     let Some(value) = value else {
         return c.tensor(tensor, c.vector_type(), [1, 1, 1, channels]).map(drop);
     };
     ensure(tensor == NONE, "gain or shift is given twice")?;
-    let fits = is_vector(&value) && value.shape[2] == channels && value.dtype == c.vector_type();
+    let fits = is_vector(value) && value.shape[2] == channels && value.dtype == c.vector_type();
     ensure(fits, "gain or shift has the wrong shape or type")
 }
 

@@ -1,18 +1,16 @@
 //! Operators that bring numbers in: noise, pictures, embeddings.
 
-use super::{Context, Field, Proof, ensure, is_vector};
+use super::{Context, Proof, ensure, is_vector};
 use crate::format::{DType, OpKind, ValueRecord};
 use crate::model::Model;
 
 pub fn noise(c: &Context) -> Proof {
-    c.operands::<0>(&[])?;
     let dtype = if c.integer() { DType::I8 } else { DType::F32 };
     ensure(c.output.dtype == dtype && c.output.zero_point == 0, "output has the wrong type or zero point")?;
     only_one(c)
 }
 
 pub fn image(c: &Context) -> Proof {
-    c.operands::<0>(&[])?;
     ensure(c.output.dtype == DType::F32, "pictures are read as floats")?;
     only_one(c)
 }
@@ -23,7 +21,6 @@ fn only_one(c: &Context) -> Proof {
 }
 
 pub fn class_embedding(c: &Context) -> Proof {
-    c.operands::<0>(&[Field::Weight])?;
     embedding(c, &c.output)?;
     ensure(c.model.header.classes > 0, "the model has no classes")?;
     c.tensor(c.op.weight, c.table_type(), [1, 1, c.model.header.classes, c.output.shape[2]]).map(drop)
@@ -31,9 +28,9 @@ pub fn class_embedding(c: &Context) -> Proof {
 
 /// Tables `[1, styles, rows, width]`.
 pub fn style_embedding(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Weight])?;
+    let input = c.operand(0);
     embedding(c, &c.output)?;
-    c.same_format(&input, &c.output)?;
+    c.same_format(input, &c.output)?;
     ensure(input.shape == c.output.shape, "input and output differ in shape")?;
     let [_, styles, rows, _] = c.any_tensor(c.op.weight)?.dims;
     // 16-bit rows: a sum of 2^15 of them fits 32 bits.
@@ -43,9 +40,9 @@ pub fn style_embedding(c: &Context) -> Proof {
 }
 
 pub fn guidance_embedding(c: &Context) -> Proof {
-    let [input] = c.operands::<1>(&[Field::Weight])?;
+    let input = c.operand(0);
     embedding(c, &c.output)?;
-    c.same_format(&input, &c.output)?;
+    c.same_format(input, &c.output)?;
     ensure(input.shape == c.output.shape, "input and output differ in shape")?;
     let knots = c.any_tensor(c.op.weight)?.dims[2];
     ensure(knots >= 2, "fewer than two guidance knots")?;
