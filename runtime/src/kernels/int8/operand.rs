@@ -108,8 +108,8 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// How results become stored integers.
-    #[inline(always)]
+    /// How results become stored integers; asked once an operator.
+    #[inline(never)]
     pub fn store(&self) -> Store {
         let limit = 1i64 << (self.bits - 1);
         Store { zero: self.zero.into(), low: -limit, high: limit - 1 }

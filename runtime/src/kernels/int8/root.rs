@@ -78,7 +78,30 @@ pub(super) fn normalized(x: i32, mean_q14: i32, mantissa: i32, shift: u32) -> i3
 /// `sqrt(v) = root / 2^k`, with a root in `2^31..2^32` that is rounded down, for `v` of at least 1.
 fn normalized_root(v: u64) -> (u64, u32) {
     let k = v.leading_zeros() / 2;
-    ((v << (2 * k)).isqrt(), k)
+    let scaled = v << (2 * k);
+    (if cfg!(target_pointer_width = "64") { scaled.isqrt() } else { root(scaled).into() }, k)
+}
+
+/// `floor(sqrt(v))` of at least `2^62`: the upper half bit by bit, the lower by one division (P. Zimmermann, "Karatsuba square
+/// root", 1999). On processors of 32 bits `u64::isqrt` is five times the code.
+fn root(v: u64) -> u32 {
+    let (high, middle, low) = ((v >> 32) as u32, v >> 16 & 0xffff, v & 0xffff);
+    let (mut root, mut rest) = (0u32, high);
+    let mut bit = 1 << 30;
+    while bit > 0 {
+        let next = root + bit;
+        root >>= 1;
+        if rest >= next {
+            rest -= next;
+            root += bit;
+        }
+        bit >>= 2;
+    }
+    // `high = root^2 + rest` with a rest of at most twice the root, of 16 bits with the highest set.
+    let (above, twice) = (u64::from(rest) << 16 | middle, u64::from(root) << 1);
+    let (quotient, left) = (above / twice, above % twice);
+    let below = (left << 16 | low) < quotient * quotient;
+    ((u64::from(root) << 16) + quotient - u64::from(below)) as u32
 }
 
 #[cfg(test)]
@@ -101,6 +124,7 @@ mod tests {
             let scaled = u128::from(v) << (2 * k);
             let root = u128::from(root);
             assert!(root * root <= scaled && scaled < (root + 1) * (root + 1), "{v}");
+            assert_eq!(u128::from(super::root(scaled as u64)), root, "{v}");
         }
     }
 
