@@ -67,6 +67,10 @@ fn pictures_of_every_board_equal_the_hosts() {
         .status();
     assert!(quantized.expect("the command starts").success());
     run_on("mps2-an386", Some(&model));
+    // And with no more of the runtime than the shipped model needs, optimized for size.
+    if let Some(small) = run(&["mps2-an386", "--small"], None) {
+        assert!(small.contains("equal: 11 hashes"), "{small}");
+    }
 }
 
 /// A task that has to run every 500,000 instructions does, if the picture beside it is made in pieces; and does not if it is
