@@ -1,7 +1,7 @@
 //! Sums of two values: plain, and with one of them times a gate.
 
 use super::fixed::Scales;
-use super::operand::BLOCK;
+use super::operand::{BLOCK, Last};
 use super::share::shared;
 use super::{Operand, Output};
 use crate::kernels::Kernels;
@@ -27,8 +27,22 @@ struct Add<'a, 'o> {
 impl Work for Add<'_, '_> {
     #[inline(always)]
     fn run(self) {
+        let shift = self.scales.shift;
+        match self.out.short(shift, self.scales.bound(1 << 15, 1 << 15)) {
+            Some(short) => self.run_with(short),
+            None => {
+                let long = self.out.long(shift);
+                self.run_with(long);
+            }
+        }
+    }
+}
+
+impl Add<'_, '_> {
+    #[inline(always)]
+    fn run_with(self, last: impl Last) {
         let Self { a, b, scales, out } = self;
-        let (len, store) = (out.len(), out.store());
+        let len = out.len();
         let (a_len, b_len) = (a.len(out), b.len(out));
         let channels = a_len.min(b_len).max(1);
         let (mut x, mut y) = ([0; BLOCK], [0; BLOCK]);
@@ -40,7 +54,7 @@ impl Work for Add<'_, '_> {
                 a.read(a_start + c, out, x);
                 b.read(b_start + c, out, y);
                 for (x, &y) in x.iter_mut().zip(&*y) {
-                    *x = store.apply(scales.apply((*x).into(), y.into()));
+                    *x = last.apply(scales.exact((*x).into(), y.into()));
                 }
                 out.write(start + c, x);
             }
@@ -66,8 +80,22 @@ struct Gate<'a, 'o> {
 impl Work for Gate<'_, '_> {
     #[inline(always)]
     fn run(self) {
+        let shift = self.scales.shift;
+        match self.out.short(shift, self.scales.bound(1 << 30, 1 << 15)) {
+            Some(short) => self.run_with(short),
+            None => {
+                let long = self.out.long(shift);
+                self.run_with(long);
+            }
+        }
+    }
+}
+
+impl Gate<'_, '_> {
+    #[inline(always)]
+    fn run_with(self, last: impl Last) {
         let Self { x, g, r, scales, out } = self;
-        let (channels, store) = (g.len(out).max(1), out.store());
+        let channels = g.len(out).max(1);
         let (mut numbers, mut gates, mut residual) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
         for start in (0..out.len()).step_by(channels) {
             for c in (0..channels).step_by(BLOCK) {
@@ -77,7 +105,7 @@ impl Work for Gate<'_, '_> {
                 g.read(c, out, gates);
                 r.read(start + c, out, residual);
                 for ((x, &g), &r) in numbers.iter_mut().zip(&*gates).zip(&*residual) {
-                    *x = store.apply(scales.apply(i32::from(*x) * i32::from(g), r.into()));
+                    *x = last.apply(scales.exact(i32::from(*x) * i32::from(g), r.into()));
                 }
                 out.write(start + c, numbers);
             }

@@ -180,7 +180,11 @@ mod tests {
                 continue;
             }
             let in_channels = random.size(1, 9);
-            let out_channels = if depthwise { in_channels } else { random.size(1, 120) };
+            let out_channels = match random.size(0, 5) {
+                _ if depthwise => in_channels,
+                0 => 1,
+                _ => random.size(1, 120),
+            };
             return Geometry {
                 in_height,
                 in_width,

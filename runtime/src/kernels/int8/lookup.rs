@@ -3,8 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::fixed::{Scale, round_shift};
-use super::operand::BLOCK;
+use super::fixed::Scale;
+use super::operand::{BLOCK, Last};
 use super::share::shared;
 use super::{Operand, Output};
 use crate::kernels::Kernels;
@@ -91,7 +91,8 @@ impl Work for Lookup<'_, '_> {
             x.read_raw(at, out, numbers);
             table.read(kernels, numbers, x.bits, values);
             for (y, &value) in numbers.iter_mut().zip(&*values) {
-                *y = store.apply(round_shift(value.into(), 8 + table.exponent));
+                // Below 2^23, and half of the last bit.
+                *y = store.apply_short((value + (1 << (7 + table.exponent))) >> (8 + table.exponent));
             }
             out.write(at, numbers);
         }
@@ -123,8 +124,22 @@ struct Mul<'a, 'o> {
 impl Work for Mul<'_, '_> {
     #[inline(always)]
     fn run(self) {
+        let shift = self.scale.shift;
+        match self.out.short(shift, u64::from(self.scale.multiplier.unsigned_abs()) << 30) {
+            Some(short) => self.run_with(short),
+            None => {
+                let long = self.out.long(shift);
+                self.run_with(long);
+            }
+        }
+    }
+}
+
+impl Mul<'_, '_> {
+    #[inline(always)]
+    fn run_with(self, last: impl Last) {
         let Self { kernels, a, table, b, scale, out } = self;
-        let (len, store) = (out.len(), out.store());
+        let len = out.len();
         let (mut numbers, mut values) = ([0; BLOCK], [0; BLOCK]);
         for at in (0..len).step_by(BLOCK) {
             let count = BLOCK.min(len - at);
@@ -133,7 +148,8 @@ impl Work for Mul<'_, '_> {
             table.read(kernels, numbers, a.bits, values);
             b.read(at, out, numbers);
             for (y, &value) in numbers.iter_mut().zip(&*values) {
-                *y = store.apply(scale.apply(((value + 128) >> 8) * i32::from(*y)));
+                let product = ((value + 128) >> 8) * i32::from(*y);
+                *y = last.apply(i64::from(product) * i64::from(scale.multiplier));
             }
             out.write(at, numbers);
         }

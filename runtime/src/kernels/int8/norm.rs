@@ -2,8 +2,7 @@
 
 use core::ops::Range;
 
-use super::fixed::round_shift;
-use super::operand::BLOCK;
+use super::operand::{BLOCK, Last};
 use super::root::{Length, normalized};
 use super::share::shared;
 use super::{Normalizer, Operand, Output};
@@ -52,12 +51,20 @@ pub fn norm(kernels: Kernels, workers: &dyn Workers, x: &Operand, p: &Norm, out:
 }
 
 impl Norm<'_> {
-    /// The result for a normalized number of some channel.
+    /// The result for a normalized number of some channel, before bits are dropped.
     #[inline(always)]
-    fn apply(&self, normalized: i32, gain: i16, shift: i16) -> i64 {
-        // Below 2^30 * 2^15 * 2^17.
-        let product = i64::from(normalized) * i64::from(gain) * i64::from(self.gain_multiplier);
-        round_shift(product + i64::from(shift) * i64::from(self.shift_multiplier), self.right)
+    fn exact(&self, normalized: i32, gain: i16, shift: i16) -> i64 {
+        // Below 2^30 * 2^15 * 2^17. Unsigned, so that compilers see the upper half to be 0.
+        let product = i64::from(normalized) * i64::from(gain) * i64::from(self.gain_multiplier as u32);
+        product + i64::from(shift) * i64::from(self.shift_multiplier)
+    }
+
+    /// The most that [`Self::exact`] gives, of groups of so many numbers.
+    fn bound(&self, count: usize) -> u64 {
+        // At most the root of their count in 2^-14, see `Normalizer`, and rounded.
+        let normalized = ((count as u64).isqrt() + 2) << 14;
+        ((normalized * u64::from(self.gain_multiplier.unsigned_abs())) << 15)
+            + (u64::from(self.shift_multiplier.unsigned_abs()) << 15)
     }
 
     /// Gains and shifts of some channels from `first` on; without a shift, zeros.
@@ -80,8 +87,21 @@ struct Positions<'a, 'o> {
 impl Work for Positions<'_, '_> {
     #[inline(always)]
     fn run(self) {
+        match self.out.short(self.p.right, self.p.bound(self.p.gain.len())) {
+            Some(short) => self.run_with(short),
+            None => {
+                let long = self.out.long(self.p.right);
+                self.run_with(long);
+            }
+        }
+    }
+}
+
+impl Positions<'_, '_> {
+    #[inline(always)]
+    fn run_with(self, last: impl Last) {
         let Self { x, p, out } = self;
-        let (channels, store) = (p.gain.len().max(1), out.store());
+        let channels = p.gain.len().max(1);
         let length = Length::new(channels as u32);
         let mut numbers = [0; BLOCK];
         for start in (0..out.len()).step_by(channels) {
@@ -103,7 +123,7 @@ impl Work for Positions<'_, '_> {
                 x.read(start + c, out, numbers);
                 let [gain, shift] = p.vectors(c, &ZEROS);
                 for ((x, &gain), &shift) in numbers.iter_mut().zip(gain).zip(shift) {
-                    *x = store.apply(p.apply(normalizer.apply((*x).into()), gain, shift));
+                    *x = last.apply(p.exact(normalizer.apply((*x).into()), gain, shift));
                 }
                 out.write(start + c, numbers);
             }
@@ -156,7 +176,10 @@ impl Work for Groups<'_, '_> {
                 side_by_side.set(0..BLOCK, &normalizer(sum, squares));
             }
             for block in blocks() {
-                self.write(block, &side_by_side);
+                match self.out.short(self.p.right, self.p.bound(self.out.len() / channels * run)) {
+                    Some(short) => self.write(short, block, &side_by_side),
+                    None => self.write(self.out.long(self.p.right), block, &side_by_side),
+                }
             }
         }
     }
@@ -179,8 +202,8 @@ impl Groups<'_, '_> {
     }
 
     #[inline(always)]
-    fn write(&mut self, block: Range<usize>, normalizers: &SideBySide) {
-        let (store, p, mut numbers) = (self.out.store(), self.p, [0; BLOCK]);
+    fn write(&mut self, last: impl Last, block: Range<usize>, normalizers: &SideBySide) {
+        let (p, mut numbers) = (self.p, [0; BLOCK]);
         let numbers = &mut numbers[..block.len()];
         let [gain, shift] = p.vectors(block.start, &ZEROS);
         for start in (0..self.out.len()).step_by(p.gain.len().max(1)) {
@@ -188,7 +211,7 @@ impl Groups<'_, '_> {
             for (i, ((x, &gain), &shift)) in numbers.iter_mut().zip(gain).zip(shift).enumerate() {
                 let normalized =
                     normalized((*x).into(), normalizers.mean[i], normalizers.mantissa[i], normalizers.shift[i]);
-                *x = store.apply(p.apply(normalized, gain, shift));
+                *x = last.apply(p.exact(normalized, gain, shift));
             }
             self.out.write(start + block.start, numbers);
         }

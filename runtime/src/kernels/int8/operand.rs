@@ -5,6 +5,7 @@
 use core::ops::Range;
 
 use super::Int;
+use super::fixed::{SHORT, round_shift, round_shift_short};
 
 /// Numbers of a block: many where vectors are long, few where the stack is small.
 pub const BLOCK: usize = if cfg!(any(
@@ -111,8 +112,21 @@ impl Output<'_> {
     /// How results become stored integers; asked once an operator.
     #[inline(never)]
     pub fn store(&self) -> Store {
-        let limit = 1i64 << (self.bits - 1);
-        Store { zero: self.zero.into(), low: -limit, high: limit - 1 }
+        let limit = 1i32 << (self.bits - 1);
+        Store { zero: self.zero, low: -limit, high: limit - 1 }
+    }
+
+    /// How exact results become stored integers, `shift` bits being dropped.
+    #[inline(always)]
+    pub fn long(&self, shift: u32) -> Long {
+        Long(self.store(), shift)
+    }
+
+    /// The same for results of at most `bound` in magnitude, below `2^62 + 2^61`, if it is faster for them and right.
+    #[inline(always)]
+    pub fn short(&self, shift: u32, bound: u64) -> Option<Short> {
+        let short = SHORT && (bound + (1 << (shift - 1))) >> shift < 1 << 30;
+        short.then(|| Short(self.store(), shift))
     }
 
     /// Writes what [`Store::apply`] made of results, from the `at`-th number on.
@@ -142,16 +156,49 @@ impl Output<'_> {
 /// The last step of every operator: adds the zero point and clamps to the bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Store {
-    zero: i64,
-    low: i64,
-    high: i64,
+    zero: i32,
+    low: i32,
+    high: i32,
 }
 
 impl Store {
     /// What is stored for `y`, below `2^63 - 2^8` in magnitude.
     #[inline(always)]
     pub fn apply(self, y: i64) -> i16 {
+        (y + i64::from(self.zero)).clamp(self.low.into(), self.high.into()) as i16
+    }
+
+    /// What is stored for `y`, below `2^31 - 2^8` in magnitude.
+    #[inline(always)]
+    pub fn apply_short(self, y: i32) -> i16 {
         (y + self.zero).clamp(self.low, self.high) as i16
+    }
+}
+
+/// From exact results to what is stored: bits dropped with rounding, then the last step.
+pub trait Last: Copy {
+    fn apply(self, exact: i64) -> i16;
+}
+
+/// Of any result.
+#[derive(Clone, Copy, Debug)]
+pub struct Long(Store, u32);
+
+impl Last for Long {
+    #[inline(always)]
+    fn apply(self, exact: i64) -> i16 {
+        self.0.apply(round_shift(exact, self.1))
+    }
+}
+
+/// Of results that have 31 bits without those that are dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Short(Store, u32);
+
+impl Last for Short {
+    #[inline(always)]
+    fn apply(self, exact: i64) -> i16 {
+        self.0.apply_short(round_shift_short(exact, self.1))
     }
 }
 

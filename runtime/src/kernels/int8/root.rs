@@ -1,6 +1,6 @@
 //! Normalization without a float: mean, square root and reciprocal once per group, one product and one shift a number.
 
-use super::fixed::round_shift;
+use super::fixed::round_shift_short;
 
 /// `y = (x - mean) * sqrt(n) / sqrt(D)` for `n` integers, with `D` the sum of their squared distances from the mean plus
 /// epsilon. Divides once a group; see `docs/arithmetic.md`.
@@ -72,7 +72,7 @@ impl Normalizer {
 /// most `sqrt(n)`.
 #[inline(always)]
 pub(super) fn normalized(x: i32, mean_q14: i32, mantissa: i32, shift: u32) -> i32 {
-    round_shift(i64::from((x << 14) - mean_q14) * i64::from(mantissa), shift) as i32
+    round_shift_short(i64::from((x << 14) - mean_q14) * i64::from(mantissa), shift)
 }
 
 /// `sqrt(v) = root / 2^k`, with a root in `2^31..2^32` that is rounded down, for `v` of at least 1.

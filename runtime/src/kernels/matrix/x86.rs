@@ -45,7 +45,7 @@ macro_rules! products {
             unsafe {
                 // The weights of a single output lie side by side, like its inputs: vectors of them, if runs are long.
                 match <$dot>::SINGLE {
-                    Some(single) if weight.len() == terms && rows.len >= 64 => single(rows, count, weight, sums),
+                    Some(single) if weight.len() == terms && rows.len >= LONG => single(rows, count, weight, sums),
                     _ => product::<$dot, $wide>(rows, count, weight, terms, sums),
                 }
             }
@@ -61,6 +61,9 @@ products! {
     words_avx_vnni: Words256<true>, 2, "avx2,avxvnni";
     words_avx2: Words256<false>, 2, "avx2";
 }
+
+/// Terms of a run that are worth vectors along them: a tile has one of its lanes for a single output.
+const LONG: usize = 16;
 
 /// The sums of a single output.
 type Single<E> = unsafe fn(rows: Rows<E>, count: usize, weight: &[i8], sums: *mut i32);
@@ -78,7 +81,7 @@ impl Bytes256 {
 }
 
 impl<const VNNI: bool> Words256<VNNI> {
-    const SINGLE: Option<Single<i16>> = None;
+    const SINGLE: Option<Single<i16>> = Some(single_words_256);
 }
 
 /// 64 terms at a time.
@@ -120,6 +123,59 @@ unsafe fn single_words(rows: Rows<i16>, count: usize, weight: &[i8], sums: *mut 
         }
         // SAFETY: there is room for a sum of each row.
         unsafe { *sums.add(row) = _mm512_reduce_add_epi32(sum) };
+    }
+}
+
+/// 16 terms at a time, of four rows.
+#[target_feature(enable = "avx2")]
+unsafe fn single_words_256(rows: Rows<i16>, count: usize, weight: &[i8], sums: *mut i32) {
+    let fours = count - count % 4;
+    // SAFETY: the caller's promises; the rows exist, and there is room for a sum of each.
+    unsafe {
+        for row in (0..fours).step_by(4) {
+            let [a, b, c, d] = partial_sums::<4>(rows, row, weight);
+            let all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+            let all = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all));
+            _mm_storeu_si128(sums.add(row).cast(), all);
+        }
+        for row in fours..count {
+            let [sum] = partial_sums::<1>(rows, row, weight);
+            let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+            let pair = _mm_hadd_epi32(half, half);
+            *sums.add(row) = _mm_cvtsi128_si32(_mm_hadd_epi32(pair, pair));
+        }
+    }
+}
+
+/// Sums of a few rows that are still to be added up, eight of each.
+///
+/// # Safety
+/// Needs AVX2, and the rows.
+#[inline(always)]
+unsafe fn partial_sums<const R: usize>(rows: Rows<i16>, row: usize, weight: &[i8]) -> [__m256i; R] {
+    // SAFETY: promised by the caller; runs and their weights are a multiple of four terms long.
+    unsafe {
+        let mut sums = [_mm256_setzero_si256(); R];
+        for (run, weight) in weight.chunks_exact(rows.len).enumerate() {
+            let inputs = rows.run::<R>(row, run);
+            let whole = rows.len - rows.len % 16;
+            for i in (0..whole).step_by(16) {
+                let weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(weight.as_ptr().add(i).cast()));
+                for (sum, at) in sums.iter_mut().zip(inputs) {
+                    let products = _mm256_madd_epi16(_mm256_loadu_si256(at.add(i).cast()), weights);
+                    *sum = _mm256_add_epi32(*sum, products);
+                }
+            }
+            for i in (whole..rows.len).step_by(4) {
+                let weights = _mm_cvtsi32_si128(weight.as_ptr().add(i).cast::<i32>().read_unaligned());
+                let weights = _mm_cvtepi8_epi16(weights);
+                for (sum, at) in sums.iter_mut().zip(inputs) {
+                    let products = _mm_madd_epi16(_mm_loadl_epi64(at.add(i).cast()), weights);
+                    *sum = _mm256_add_epi32(*sum, _mm256_zextsi128_si256(products));
+                }
+            }
+        }
+        sums
     }
 }
 
