@@ -1,24 +1,26 @@
 //! Generates with several models and adds up what a feature network sees in it; `compare` and `demo` share it.
 
+use std::ops::Range;
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
-use driftlet_data::{Split, fashion_mnist, grid_png};
+use driftlet_data::{Images, Split, grid_png};
 use driftlet_metrics::{
     About, Collected, Comparison, Features, Identity, Layer, Real, Settings, Shard, compare, extract, samples_of,
 };
-use driftlet_quantize::Precision;
 use driftlet_runtime::Model;
+use sha2::{Digest, Sha256};
 
 use crate::commands::sample::check_guidance;
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, hex};
+use crate::network::{Choice, FeatureNetwork, read_statistics};
 use crate::progress::Progress;
 use crate::sampling::{Batch, generate};
 use crate::shipped;
 
 /// Pictures of all models, the first of which is the reference: the part that a shard takes. What is in memory does not grow
 /// with the number of pictures.
-pub fn collect(files: &[ModelFile], batch: &Batch, shard: Shard) -> Result<Collected> {
-    let network_file = ModelFile::made(&shipped::classifier()?, shipped::CLASSIFIER, Precision::F32)?;
-    let network = network_file.model()?;
+pub fn collect(files: &[ModelFile], batch: &Batch, shard: Shard, choice: &Choice) -> Result<Collected> {
     let models = files.iter().map(ModelFile::model).collect::<Result<Vec<_>>>()?;
     let first = models.first().context("nothing to compare")?;
     let shape = first.image_shape().with_context(|| format!("{} makes no pictures", files[0].name()))?;
@@ -31,29 +33,58 @@ pub fn collect(files: &[ModelFile], batch: &Batch, shard: Shard) -> Result<Colle
         );
         check_guidance(batch.guidance.to_f32(), model).with_context(|| file.name().to_owned())?;
     }
-    // What the network makes of any picture tells how long its vectors are.
-    let probe = extract(&network, &vec![0; shape.iter().product()], &|| {})?;
-    let mut collected = Collected::new(About {
+    let about = About {
         samples: batch.count,
         first_seed: batch.first_seed,
         guidance: batch.guidance.to_f32(),
         classes: first.classes(),
         shape,
-        network: shipped::CLASSIFIER.into(),
-        network_hash: network_file.hash(),
+        models: files.iter().zip(&models).map(|(file, model)| identity(file, model)).collect(),
+        ..About::default()
+    };
+    gather(about, &FeatureNetwork::new(choice, shape)?, shard, |range| {
+        let part = Batch { first_seed: batch.seed_of(range.start), count: range.len(), ..batch.clone() };
+        let intended: Vec<u32> = range.map(|i| batch.class_of(i, first.classes())).collect();
+        let pixels = models.iter().map(|model| generate(model, &part, &intended, &|| {})).collect::<Result<_>>()?;
+        Ok((pixels, intended))
+    })
+}
+
+/// What a feature network sees in real pictures.
+pub fn collect_images(name: &str, images: &Images, shard: Shard, network: &FeatureNetwork) -> Result<Collected> {
+    let identity = Identity { name: name.into(), hash: hex(&Sha256::digest(&images.pixels)), ..Identity::default() };
+    let shape = [images.height, images.width, images.channels];
+    let about = About { samples: images.len(), shape, models: vec![identity], ..About::default() };
+    let len = images.image_len();
+    gather(about, network, shard, |range| {
+        let pixels = images.pixels[range.start * len..range.end * len].to_vec();
+        Ok((vec![pixels], images.labels[range].iter().map(|&label| label.into()).collect()))
+    })
+}
+
+/// Adds up, leaf by leaf, what `make` gives for a range of samples: pixels of every model, and what they are meant to be.
+fn gather(
+    about: About,
+    network_file: &FeatureNetwork,
+    shard: Shard,
+    mut make: impl FnMut(Range<usize>) -> Result<(Vec<Vec<u8>>, Vec<u32>)>,
+) -> Result<Collected> {
+    let network = network_file.file.model()?;
+    // What the network makes of any picture tells how long its vectors are.
+    let probe = extract(&network, &vec![0; about.shape.iter().product()], &|| {});
+    let probe = probe.with_context(|| network_file.file.name().to_owned())?;
+    let (samples, models) = (about.samples, about.models.len());
+    let mut collected = Collected::new(About {
+        network: network_file.file.name().into(),
+        network_hash: network_file.file.hash(),
         dim: probe.dim,
         outputs: probe.classes,
-        models: files.iter().zip(&models).map(|(file, model)| identity(file, model)).collect(),
+        ..about
     });
-    let leaves = shard.leaves(batch.count);
-    let total = samples_of(leaves.clone(), batch.count).len() * files.len();
-    let progress = Progress::new("generating and looking", total as u64);
+    let leaves = shard.leaves(samples);
+    let progress = Progress::new("pictures", (samples_of(leaves.clone(), samples).len() * models) as u64);
     for leaf in leaves {
-        let range = samples_of(leaf..leaf + 1, batch.count);
-        let part = Batch { first_seed: batch.seed_of(range.start), count: range.len(), ..batch.clone() };
-        let intended: Vec<u32> = range.clone().map(|i| batch.class_of(i, first.classes())).collect();
-        let make = |model: &Model| generate(model, &part, &intended, &|| {});
-        let pixels = models.iter().map(make).collect::<Result<Vec<_>>>()?;
+        let (pixels, intended) = make(samples_of(leaf..leaf + 1, samples))?;
         let look = |pixels: &Vec<u8>| Ok(extract(&network, pixels, &|| progress.step())?);
         let seen = pixels.iter().map(look).collect::<Result<Vec<Features>>>()?;
         collected.add(leaf, &pixels, &seen, &intended)?;
@@ -80,38 +111,54 @@ fn identity(file: &ModelFile, model: &Model) -> Identity {
     }
 }
 
-/// Figures of what was collected; with `data`, also those that need Fashion-MNIST itself.
-pub fn figures(collected: &Collected, resamples: u32, data: bool) -> Result<Comparison> {
-    let network_file = ModelFile::made(&shipped::classifier()?, shipped::CLASSIFIER, Precision::F32)?;
+/// What figures are measured with.
+#[derive(Clone, Debug, Default)]
+pub struct Measure {
+    /// The feature network.
+    pub choice: Choice,
+    /// A file of statistics to measure distances to, instead of those of the test split.
+    pub reference: Option<PathBuf>,
+    /// Bootstrap resamples behind each interval.
+    pub resamples: u32,
+    /// Also what needs Fashion-MNIST itself.
+    pub data: bool,
+}
+
+/// Figures of what was collected.
+pub fn figures(collected: &Collected, measure: &Measure) -> Result<Comparison> {
+    let network = FeatureNetwork::new(&measure.choice, collected.about.shape)?;
     let (hash, name) = (&collected.about.network_hash, &collected.about.network);
     ensure!(
-        network_file.hash() == *hash,
-        "the statistics were made with another feature network ({name}, SHA-256 {hash}); make them with this version"
+        network.file.hash() == *hash,
+        "the statistics were made with another feature network ({name}, SHA-256 {hash}); give the same --features"
     );
-    let network = network_file.model()?;
-    let look = |split, name: &str| -> Result<Vec<f32>> {
-        let images = fashion_mnist(None, split)?;
-        let progress = Progress::new(&format!("looking at the {name} split"), images.len() as u64);
-        let features = extract(&network, &images.pixels, &|| progress.step())?;
-        progress.finish();
-        Ok(features.data)
+    let (test, train) = match &measure.reference {
+        Some(path) => (read_statistics(path)?, None),
+        None => (network.test_statistics()?, network.shipped.then(shipped::train_statistics).transpose()?),
     };
-    let real = match data {
+    let real = match measure.data {
         true => {
-            let (test, train) = (look(Split::Test, "test")?, look(Split::Train, "train")?);
-            Some(Real::new(&test, Some(&train), collected.about.dim)?)
+            // Other networks would take hours.
+            let train = network.shipped.then(|| network.look(Split::Train)).transpose()?;
+            let train = train.as_ref().map(|(features, _)| &features.data[..]);
+            Some(Real::new(&network.look(Split::Test)?.0.data, train, collected.about.dim)?)
         }
         false => None,
     };
-    let (test, train) = (shipped::test_statistics()?, shipped::train_statistics()?);
-    let settings = Settings { test: &test, train: Some(&train), real: real.as_ref(), classifier: true, resamples };
+    let settings = Settings {
+        test: &test,
+        train: train.as_ref(),
+        real: real.as_ref(),
+        classifier: network.classifier,
+        resamples: measure.resamples,
+    };
     Ok(compare(collected, &settings)?)
 }
 
 /// Frechet distance of one model to the test split.
 pub fn distance(file: ModelFile, batch: &Batch) -> Result<f64> {
-    let collected = collect(&[file], batch, Shard::WHOLE)?;
-    Ok(figures(&collected, 20, false)?.reference.frechet)
+    let collected = collect(&[file], batch, Shard::WHOLE, &Choice::Classifier)?;
+    Ok(figures(&collected, &Measure { resamples: 20, ..Measure::default() })?.reference.frechet)
 }
 
 /// The first pictures of every model.

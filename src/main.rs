@@ -5,7 +5,7 @@ mod commands;
 mod comparison;
 mod given_noise;
 mod model_file;
-mod npy;
+mod network;
 mod progress;
 mod sampling;
 mod shipped;

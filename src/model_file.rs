@@ -44,6 +44,16 @@ impl ModelFile {
         Ok(Self { name, bytes: Bytes::Made(AVec::from_slice(64, &bytes)) })
     }
 
+    /// Of a file that was made in memory.
+    pub fn of_bytes(name: &str, bytes: &[u8]) -> Self {
+        Self { name: name.into(), bytes: Bytes::Made(AVec::from_slice(64, bytes)) }
+    }
+
+    /// The same file under another name.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
     /// The model; opening it has proved it.
     pub fn model(&self) -> Result<Model<'_>> {
         self.parse().with_context(|| self.name.clone())

@@ -16,7 +16,7 @@ pub const KEPT: usize = 40 * LEAF;
 pub const SHOWN: usize = 80;
 
 /// What was generated, and what looked at it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// Pictures of each model, over all parts.
     pub samples: usize,
@@ -175,6 +175,11 @@ impl Collected {
     /// Leaves that are added up.
     pub fn leaves(&self) -> Range<u64> {
         self.parts.first().map_or(0..0, |part| part.tree.leaves())
+    }
+
+    /// Samples that are added up.
+    pub fn samples(&self) -> Range<usize> {
+        samples_of(self.leaves(), self.about.samples)
     }
 
     /// Joins the parts of one collection; in any order. The result is the same as without parts, to the last bit.

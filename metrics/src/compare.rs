@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::collected::Part;
 use crate::comparison::{ComparedModel, Comparison, ReferenceModel, SeedFloor};
 use crate::differences::{Singles, differences};
-use crate::inception_score::inception_score;
+use crate::inception_score::score;
 use crate::infinity::slope;
 use crate::kid::{SUBSET, SUBSETS, kid};
 use crate::psnr::decibels;
@@ -106,7 +106,7 @@ impl<'c> Judged<'c> {
             frechet,
             frechet_infinity: slope(target, &part.features, BOOTSTRAP_SEED)?.map(|slope| frechet - slope / count),
             class_accuracy: settings.classifier.then(|| sum.named as f64 / count),
-            inception_score: inception_score(&sum.probabilities, sum.certainty, count),
+            inception_score: score(&sum.probabilities, sum.certainty, count),
             kid: beside.map(kernel).transpose()?,
             coverage,
             memorization,
@@ -185,11 +185,12 @@ impl<'c> Judged<'c> {
         Ok(interval.shifted(delta - kept))
     }
 
-    /// The two halves of the kept pictures beside each other; `None` for very few.
+    /// The two halves of the kept pictures beside each other; `None` for very few, and for long feature vectors.
     fn seed_floor(&self, target: &Target) -> Result<Option<SeedFloor>, MetricsError> {
         let dim = target.statistics().dim();
         let samples = self.part.pairs.len() / 2;
-        if samples < 2 {
+        // One more square root of a large matrix would take minutes.
+        if samples < 2 || dim > EXACT {
             return Ok(None);
         }
         let half = |i: usize| Statistics::of(&self.part.features[i * samples * dim..(i + 1) * samples * dim], dim);

@@ -2,9 +2,17 @@
 
 use crate::summary::{information, softmax};
 
+/// The score of pictures by the logits `[n, classes]` of a classifier, all of them at once.
+///
+/// # Panics
+/// If there are no classes.
+pub fn inception_score(logits: &[f32], classes: usize) -> f64 {
+    Guesses::new(logits, classes).score(&vec![1; logits.len() / classes])
+}
+
 /// `exp(mean p ln p - sum m ln m)`, with the mean `m` of the probabilities: 1 for one and the same guess, the number of
 /// classes at best. `certainty` is the sum of `p ln p` over `count` pictures.
-pub fn inception_score(probabilities: &[f64], certainty: f64, count: f64) -> f64 {
+pub fn score(probabilities: &[f64], certainty: f64, count: f64) -> f64 {
     let marginal: f64 = probabilities.iter().map(|sum| information(sum / count)).sum();
     libm::exp(certainty / count - marginal)
 }
@@ -35,7 +43,7 @@ impl Guesses {
             certainty += weight * certain;
             count += weight;
         }
-        inception_score(&sums, certainty, count)
+        score(&sums, certainty, count)
     }
 }
 

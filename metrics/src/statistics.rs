@@ -8,7 +8,7 @@ use crate::{MetricsError, Moments};
 /// Mean and covariance of a set of feature vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
-    /// Number of vectors.
+    /// Number of vectors; 0 where it is not known.
     pub count: u64,
     /// `[dim]`.
     pub mean: Vec<f64>,

@@ -1,14 +1,17 @@
 //! `driftlet compare`: what quantization cost.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use driftlet_checkpoint::{map_file, write_atomic};
-use driftlet_metrics::{Collected, Comparison, Grid, SHOWN, Shard, html, table};
-use driftlet_runtime::Guidance;
+use driftlet_metrics::{Collected, Comparison, Grid, Page, SHOWN, Shard, html, table};
+use driftlet_runtime::{Guidance, LineSampler, Start};
+use sha2::{Digest, Sha256};
 
-use crate::comparison::{Gallery, collect, figures};
-use crate::model_file::ModelFile;
+use crate::comparison::{Gallery, Measure, collect, figures};
+use crate::model_file::{ModelFile, arena, hex};
+use crate::network::Choice;
 use crate::sampling::Batch;
 
 /// Arguments of `driftlet compare`.
@@ -20,7 +23,8 @@ pub struct Arguments {
     /// Pictures per model, the same seeds for all
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(128..=100_000_000))]
     samples: u32,
-    /// Also precision and recall against the test split of Fashion-MNIST, which must be on this machine
+    /// Also figures that need Fashion-MNIST itself, which must be on this machine: kernel distance, precision, recall,
+    /// density, coverage, and how near pictures come to those of the train split
     #[arg(long)]
     recall: bool,
     /// Seed of the first picture
@@ -32,6 +36,13 @@ pub struct Arguments {
     /// Bootstrap resamples behind each interval
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     resamples: u32,
+    /// Feature network: `classifier`, the shipped one, or `inception=FILE` with pytorch-fid's weight file
+    #[arg(long, value_name = "NETWORK", default_value = "classifier", value_parser = Choice::parse)]
+    features: Choice,
+    /// Statistics to measure Frechet distances to, instead of those of the test split: .npz with mu and sigma, or
+    /// safetensors of `driftlet stats`
+    #[arg(long, value_name = "FILE")]
+    reference_stats: Option<PathBuf>,
     /// Only part I of N, from 0, into the file of --out; `driftlet stats merge` joins them
     #[arg(long, value_name = "I/N", value_parser = shard, requires = "out")]
     shard: Option<Shard>,
@@ -51,8 +62,8 @@ pub struct Arguments {
 
 /// Generates, compares, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let collected = match &arguments.from {
-        Some(file) => read(file)?,
+    let (collected, files) = match &arguments.from {
+        Some(file) => (read(file)?, Vec::new()),
         None => generate(arguments)?,
     };
     if let Some(path) = &arguments.out {
@@ -64,19 +75,25 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let (Err(problem), Some(file)) = (collected.complete(), &arguments.from) {
         bail!("{}: {problem}", file.display());
     }
-    let comparison = figures(&collected, arguments.resamples, arguments.recall)?;
+    let measure = Measure {
+        choice: arguments.features.clone(),
+        reference: arguments.reference_stats.clone(),
+        resamples: arguments.resamples,
+        data: arguments.recall,
+    };
+    let comparison = figures(&collected, &measure)?;
     print!("{}", table(&comparison));
     if let Some(path) = &arguments.json {
         write_json(&comparison, path)?;
     }
     if let Some(path) = &arguments.html {
-        write_html(&collected, &comparison, "What quantization cost", path)?;
+        write_html(&collected, &comparison, &files, "What quantization cost", path)?;
     }
     Ok(())
 }
 
-/// The pictures of the arguments.
-fn generate(arguments: &Arguments) -> Result<Collected> {
+/// The pictures of the arguments, and the models that made them.
+fn generate(arguments: &Arguments) -> Result<(Collected, Vec<ModelFile>)> {
     ensure!(arguments.models.len() > 1, "nothing to compare with the first model; give one more .drift file");
     let files = arguments.models.iter().map(|path| ModelFile::open(path)).collect::<Result<Vec<_>>>()?;
     let batch = Batch {
@@ -86,23 +103,25 @@ fn generate(arguments: &Arguments) -> Result<Collected> {
         guidance: Guidance::from_f32(arguments.guidance),
     };
     let shard = arguments.shard.unwrap_or(Shard::WHOLE);
-    ensure!(
-        !shard.leaves(batch.count).is_empty(),
-        "--shard {}/{}: {} samples do not make so many parts; a part has at least 256",
-        shard.index,
-        shard.of,
-        batch.count
-    );
-    collect(&files, &batch, shard)
+    check_shard(shard, batch.count)?;
+    Ok((collect(&files, &batch, shard, &arguments.features)?, files))
 }
 
-/// `I/N`.
-fn shard(text: &str) -> Result<Shard, String> {
+/// Reads `I/N`.
+pub fn shard(text: &str) -> Result<Shard, String> {
     let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
     match numbers {
         Some((index, of)) if index < of && of <= 1 << 20 => Ok(Shard { index, of }),
         _ => Err("give part I of N as I/N, from 0/N on, 0/4 to 3/4 say".into()),
     }
+}
+
+/// Refuses parts without pictures.
+pub fn check_shard(shard: Shard, samples: usize) -> Result<()> {
+    let Shard { index, of } = shard;
+    let problem = "do not make so many parts; a part has at least 256";
+    ensure!(!shard.leaves(samples).is_empty(), "--shard {index}/{of}: {samples} samples {problem}");
+    Ok(())
 }
 
 /// Reads a file of sums.
@@ -115,21 +134,62 @@ pub fn write_json(comparison: &Comparison, path: &Path) -> Result<()> {
     write(path, &serde_json::to_vec_pretty(comparison)?)
 }
 
-/// Writes the page.
-pub fn write_html(collected: &Collected, comparison: &Comparison, title: &str, path: &Path) -> Result<()> {
+/// Writes the page; times the models, where they are at hand.
+pub fn write_html(
+    collected: &Collected,
+    comparison: &Comparison,
+    files: &[ModelFile],
+    title: &str,
+    path: &Path,
+) -> Result<()> {
     const COLUMNS: usize = 10;
     const ROWS: usize = SHOWN / COLUMNS;
     let gallery = Gallery::new(collected);
-    let mut grids = vec![(comparison.reference.name.clone(), gallery.grid(0, COLUMNS, ROWS)?)];
+    let mut samples = vec![(comparison.reference.name.clone(), gallery.grid(0, COLUMNS, ROWS)?)];
+    let mut differences = Vec::new();
     for (i, candidate) in comparison.candidates.iter().enumerate() {
-        grids.push((candidate.model.name.clone(), gallery.grid(i + 1, COLUMNS, ROWS)?));
-    }
-    for (i, candidate) in comparison.candidates.iter().enumerate() {
+        samples.push((candidate.model.name.clone(), gallery.grid(i + 1, COLUMNS, ROWS)?));
         let caption = format!("{} against {}, difference x 8", candidate.model.name, comparison.reference.name);
-        grids.push((caption, gallery.difference(i + 1, COLUMNS, ROWS)?));
+        differences.push((caption, gallery.difference(i + 1, COLUMNS, ROWS)?));
     }
-    let grids: Vec<Grid> = grids.iter().map(|(caption, png)| Grid { caption, png }).collect();
-    write(path, html(title, comparison, &grids).as_bytes())
+    let milliseconds = files.iter().map(milliseconds).collect::<Result<Vec<_>>>()?;
+    let page = Page {
+        title,
+        samples: &grids(&samples),
+        differences: &grids(&differences),
+        milliseconds: (!files.is_empty()).then_some(&milliseconds[..]),
+        program: &program(),
+    };
+    write(path, html(&page, comparison).as_bytes())
+}
+
+fn grids(pictures: &[(String, Vec<u8>)]) -> Vec<Grid<'_>> {
+    pictures.iter().map(|(caption, png)| Grid { caption, png }).collect()
+}
+
+/// Version and SHA-256 of this program, which holds the runtime.
+fn program() -> String {
+    let hash = std::env::current_exe().and_then(std::fs::read).map(|bytes| hex(&Sha256::digest(&bytes)));
+    let hash = hash.unwrap_or_else(|_| "its file cannot be read".into());
+    format!("driftlet {}: {hash}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Median time of a picture on one core.
+fn milliseconds(file: &ModelFile) -> Result<f64> {
+    const RUNS: usize = 15;
+    let model = file.model()?;
+    let mut memory = arena(&model);
+    let mut sampler = LineSampler::new(&model, &mut memory)?;
+    let mut pixels = vec![0; model.image_shape().map_or(0, |shape| shape.iter().product())];
+    let class = model.class(0).context("a model without a class")?;
+    let mut times = Vec::with_capacity(RUNS);
+    for seed in 0..RUNS as u64 {
+        let start = Instant::now();
+        sampler.generate_into(Start::Seed(seed), class, model.guidance_range().0, &mut pixels);
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[RUNS / 2])
 }
 
 /// Writes a file as a whole.

@@ -9,8 +9,9 @@ use driftlet_quantize::Precision;
 use driftlet_runtime::Guidance;
 
 use super::compare::{write, write_html, write_json};
-use crate::comparison::{Gallery, collect, distance, figures};
+use crate::comparison::{Gallery, Measure, collect, distance, figures};
 use crate::model_file::ModelFile;
+use crate::network::Choice;
 use crate::sampling::Batch;
 use crate::shipped;
 
@@ -40,15 +41,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: None,
         guidance: Guidance::from_q8(256),
     };
-    let collected = collect(&files, &batch, Shard::WHOLE)?;
-    let mut comparison = figures(&collected, 200, false)?;
+    let collected = collect(&files, &batch, Shard::WHOLE, &Choice::Classifier)?;
+    let mut comparison = figures(&collected, &Measure { resamples: 200, ..Measure::default() })?;
     let untrained = Checkpoint::random(Config::new(checkpoint.config.architecture.clone()), 0);
     let untrained = ModelFile::made(&untrained, "untrained", Precision::F32)?;
     comparison.untrained = Some(distance(untrained, &batch)?);
 
     write(&arguments.out.join("samples.png"), &Gallery::new(&collected).side_by_side(10, 6)?)?;
     let title = "Driftlet: one model in f32, f16 and int8";
-    write_html(&collected, &comparison, title, &arguments.out.join("report.html"))?;
+    write_html(&collected, &comparison, &files, title, &arguments.out.join("report.html"))?;
     write_json(&comparison, &arguments.out.join("report.json"))?;
     print!("{}", table(&comparison));
     for name in ["samples.png", "report.html", "report.json"] {

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use driftlet_checkpoint::{Architecture, Checkpoint, write_atomic};
 use driftlet_data::grid_png;
+use driftlet_metrics::npy;
 use driftlet_runtime::{Guidance, Model};
 use sha2::{Digest, Sha256};
 
+use crate::given_noise;
 use crate::model_file::{ModelFile, hex};
 use crate::sampling::{Batch, generate_all};
-use crate::{given_noise, npy};
 
 /// Arguments of `driftlet sample`.
 #[derive(clap::Args)]
@@ -74,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let bytes = match extension(out).as_str() {
         "png" => grid_png(&pixels, [height, width, channels], columns)
             .map_err(|e| anyhow!("cannot draw {}: {e}", out.display()))?,
-        "npy" => npy::bytes(&[batch.count, height, width, channels], &pixels),
+        "npy" => npy("|u1", &[batch.count, height, width, channels], &pixels),
         _ => bail!("{}: unknown kind of file; name it .png or .npy", out.display()),
     };
     write_atomic(out, &bytes).with_context(|| format!("cannot write {}", out.display()))?;
