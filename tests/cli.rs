@@ -154,6 +154,14 @@ fn shards_become_one_run() -> Outcome {
     assert!(text.contains("class_accuracy") && text.contains("700 paired samples"), "{text}");
     assert_eq!(read("merged.json")?, read("whole.json")?);
 
+    // Statistics of one of the models, as others exchange them, are what it is at a distance of 0 from.
+    succeed(&["stats", "merge", "whole.stats", "--npz", "first.npz"], directory.path())?;
+    let from =
+        ["compare", "--from", "whole.stats", "--resamples", "20", "--reference-stats", "first.npz", "--json", "f.json"];
+    succeed(&from, directory.path())?;
+    let json: serde_json::Value = serde_json::from_slice(&read("f.json")?)?;
+    assert!(json["reference"]["frechet"].as_f64() < Some(1e-6) && json["floor"].is_null(), "{json}");
+
     for (arguments, expected) in [
         (&["compare", "--from", "part1.stats"][..], "merge it with the other shards"),
         (&["stats", "merge", "part0.stats", "part2.stats", "--out", "x"], "samples 256 to 511 are missing"),
@@ -161,6 +169,11 @@ fn shards_become_one_run() -> Outcome {
         (&["stats", "merge", "part0.stats", "m.drift", "--out", "x"], "m.drift"),
         (&["compare", "c", "m.drift", "--samples", "700", "--shard", "3/3", "--out", "x"], "0/4 to 3/4"),
         (&["compare", "c"], "one more .drift file"),
+        (&["compare", "--from", "whole.stats", "--reference-stats", "m.drift"], "m.drift"),
+        (&["compare", "--from", "whole.stats", "--features", "inception=m.drift"], "m.drift"),
+        (&["compare", "c", "m.drift", "--features", "inception"], "pt_inception-2015-12-05"),
+        (&["stats", "--data", "absent", "--npz", "x.npz"], "absent"),
+        (&["stats", "--npz", "x.npz"], "--data"),
     ] {
         let message = fail(arguments, directory.path())?;
         assert!(message.contains(expected), "{arguments:?} says: {message}");
