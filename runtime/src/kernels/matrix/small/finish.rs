@@ -87,25 +87,19 @@ impl<'a> Layer<'a> {
     /// The same by vectors, without residuals; whether these can do all shifts. If not, the numbers are wrong.
     #[cfg(helium)]
     fn write_vectors(&self, sums: &[i32], position: usize, count: usize, first_output: usize) -> bool {
-        use super::helium::{Finish, finish_bytes, finish_words};
-        let outputs = sums.len() / count;
-        let mut shifts = 0;
-        for i in 0..count {
-            let at = (position + i) * self.channels + first_output;
-            let numbers = Finish {
-                rescale: self.rescale[2 * first_output..].as_ptr(),
-                sums: sums[i..].as_ptr(),
-                sums_step: count * size_of::<i32>(),
-                out: self.out.at.wrapping_add(at * self.out.size),
-                offset: 2 * self.zero_point + 1,
-                least: self.least,
-                most: self.most,
-                outputs,
-            };
-            // SAFETY: the layer has these outputs and their scales at this position; the sums are there.
-            shifts |= unsafe { if self.out.size == 1 { finish_bytes(&numbers) } else { finish_words(&numbers) } };
-        }
-        shifts == 0
+        let at = position * self.channels + first_output;
+        let numbers = super::helium::Finish {
+            rescale: self.rescale[2 * first_output..].as_ptr(),
+            sums: sums.as_ptr(),
+            out: self.out.at.wrapping_add(at * self.out.size),
+            step: self.channels * self.out.size,
+            offset: 2 * self.zero_point + 1,
+            least: self.least,
+            most: self.most,
+            outputs: sums.len() / count,
+        };
+        // SAFETY: the layer has these outputs and their scales at the positions; the sums are there.
+        unsafe { numbers.run(self.out.size == 1, count) }
     }
 
     /// Writes the numbers of neighbouring outputs at `count` neighbouring positions, which the layer has; sums

@@ -59,20 +59,31 @@ pub fn gather<M: Tiles>(g: &Geometry, inputs: &Inputs, piece: &Piece) {
     let [mut oy, mut ox] = piece.first;
     let group = if M::BYTES && inputs.are_bytes() { QUAD } else { QUAD * size_of::<i16>() };
     let (slot, step) = if M::IN_TURN { (group, piece.count * group) } else { (piece.len * group, group) };
-    for position in 0..piece.count {
-        let mut target = Target { inputs, to: piece.to.wrapping_add(position * slot), step };
-        // Most positions: all of the filter, inside the map's rows.
-        let left = (ox * g.stride).checked_sub(g.padding).filter(|left| left + g.kernel_width <= g.in_width);
-        if let Some(left) = left.filter(|_| side_by_side && whole) {
-            for ky in 0..g.kernel_height {
-                match g.input_row(oy, ky) {
-                    Some(iy) => target.copy::<M>((iy * g.in_width + left) * g.in_channels, g.kernel_width * quads),
-                    None => target.fill::<M>(g.kernel_width * quads),
+    let target = |position: usize| Target { inputs, to: piece.to.wrapping_add(position * slot), step };
+    // Most positions: all of the filter, inside the map's rows.
+    let left = (ox * g.stride).checked_sub(g.padding).filter(|left| {
+        side_by_side
+            && whole
+            && ox + piece.count <= g.out_width
+            && left + (piece.count - 1) * g.stride + g.kernel_width <= g.in_width
+    });
+    if let Some(left) = left {
+        let run = g.kernel_width * quads;
+        for ky in 0..g.kernel_height {
+            let row = g.input_row(oy, ky).map(|iy| (iy * g.in_width + left) * g.in_channels);
+            for position in 0..piece.count {
+                let mut target = target(position);
+                target.to = target.to.wrapping_add(ky * run * step);
+                match row {
+                    Some(row) => target.copy::<M>(row + position * g.stride * g.in_channels, run),
+                    None => target.fill::<M>(run),
                 }
             }
-        } else {
-            any::<M>(g, side_by_side, [oy, ox], piece, target);
         }
+        return;
+    }
+    for position in 0..piece.count {
+        any::<M>(g, side_by_side, [oy, ox], piece, target(position));
         ox += 1;
         if ox == g.out_width {
             (oy, ox) = (oy + 1, 0);

@@ -6,6 +6,7 @@
 use core::arch::naked_asm;
 
 use super::{Block, Tiles};
+use crate::panels::PANEL;
 
 /// Blocks of three positions by two outputs.
 pub struct Helium;
@@ -14,8 +15,19 @@ pub struct Helium;
 // has the instructions, as the module is compiled for it.
 unsafe impl Tiles for Helium {
     const WIDE: usize = 3;
+    const PANELS: usize = 6;
     const IN_TURN: bool = false;
     const BYTES: bool = true;
+
+    unsafe fn start(bias: &[i32], positions: usize, sums: *mut i32) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match positions {
+                1 => copy(bias.as_ptr().cast(), sums.cast(), size_of_val(bias)),
+                _ => start(bias.as_ptr(), bias.len(), sums),
+            }
+        }
+    }
 
     unsafe fn wide(block: &Block, sums: *mut i32) {
         // SAFETY: promised by the caller.
@@ -24,7 +36,17 @@ unsafe impl Tiles for Helium {
 
     unsafe fn single(block: &Block, sums: *mut i32) {
         // SAFETY: promised by the caller.
-        unsafe { if block.bytes { single_bytes(block, sums) } else { single_words(block, sums) } }
+        unsafe {
+            if block.bytes && block.width == PANEL {
+                return single_bytes_of_panels(block, sums);
+            }
+            let tile = if block.bytes { single_bytes } else { single_words };
+            tile(block, sums);
+            for panel in 1..block.panels {
+                let weight = block.weight.add(panel * block.step);
+                tile(&Block { weight, ..*block }, sums.add(panel * PANEL));
+            }
+        }
     }
 
     unsafe fn copy_bytes(from: *const i8, quads: usize, to: *mut u8, _step: usize) {
@@ -53,49 +75,54 @@ unsafe extern "C" fn copy(_from: *const u8, _to: *mut u8, _len: usize) {
     )
 }
 
-/// See [`Finish`]; `$store` stores four numbers and goes on.
+/// See [`Finish`]; `$store` stores four numbers of `q2` through a register and goes on, once for each position.
 ///
 /// The upper halves of the products, shifted by all but one of the bits that are dropped; the rest as in `finish.rs`.
 macro_rules! finish {
-    ($store:literal) => {
+    ($store:literal, $forward:literal, $step:literal, [$($position:literal $out:literal),*]) => {
         naked_asm!(
             ".cpu cortex-m55",
             "push {{r4-r8, lr}}",
             "vpush {{d8-d15}}",
-            "ldm r0, {{r1-r7, r12}}",
+            "ldm r0, {{r1-r8}}",
             "vdup.32 q6, r6",
             "vdup.32 q7, r7",
-            // Offsets of multipliers and of sums.
+            // Addresses of multipliers and of sums, four outputs apart in the end.
             "movs r0, #0",
             "vidup.u32 q5, r0, #1",
-            "vmul.i32 q4, q5, r3",
+            concat!("movs r6, #", $step),
+            "vmul.i32 q4, q5, r6",
+            "vadd.i32 q4, q4, r2",
+            "lsls r6, r6, #2",
             "vshl.i32 q5, q5, #3",
-            "lsls r7, r3, #2",
-            "mov r3, r4",
-            "add r6, r1, #4",
+            "vadd.i32 q5, q5, r1",
+            "movs r1, #32",
             "movs r0, #0",
             "vdup.32 q3, r0",
-            "movs r0, #33",
-            "dlstp.32 lr, r12",
+            "movs r2, #33",
+            // Where the numbers of the positions go.
+            "adds r7, r3, r4",
+            "adds r4, r7, r4",
+            "dlstp.32 lr, r8",
             "2:",
-            "vldrw.u32 q1, [r6, q5]",
-            "adds r6, #32",
-            "vldrw.u32 q2, [r2, q4]",
-            "add r2, r2, r7",
-            "vldrw.u32 q0, [r1, q5]",
-            "adds r1, #32",
+            "vldrw.u32 q1, [q5, #4]",
+            "vldrw.u32 q0, [q5]",
             "vneg.s32 q1, q1",
-            "vadd.i32 q1, q1, r0",
+            "vadd.i32 q5, q5, r1",
+            "vadd.i32 q1, q1, r2",
             "vmax.s32 q3, q3, q1",
-            "vmulh.s32 q2, q2, q0",
-            "vshl.s32 q2, q2, q1",
-            "vadd.i32 q2, q2, r5",
-            "vshr.s32 q2, q2, #1",
-            "vmax.s32 q2, q2, q6",
-            "vmin.s32 q2, q2, q7",
-            $store,
+            $(
+                concat!("vldrw.u32 q2, [q4, #", $position, "]"),
+                "vmulh.s32 q2, q2, q0",
+                "vshl.s32 q2, q2, q1",
+                "vadd.i32 q2, q2, r5",
+                "vshr.s32 q2, q2, #1",
+                "vmax.s32 q2, q2, q6",
+                "vmin.s32 q2, q2, q7",
+                concat!($store, " q2, [", $out, "], #", $forward),
+            )*
+            "vadd.i32 q4, q4, r6",
             "letp lr, 2b",
-            "movs r0, #0",
             "vmaxv.s32 r0, q3",
             "vpop {{d8-d15}}",
             "pop {{r4-r8, pc}}",
@@ -330,6 +357,56 @@ unsafe extern "C" fn single_bytes(_: &Block, _: *mut i32) {
     )
 }
 
+/// The same of full panels, whose groups are 64 bytes apart: 64 products by 10 instructions.
+#[unsafe(naked)]
+unsafe extern "C" fn single_bytes_of_panels(_: &Block, _: *mut i32) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "mov r9, r1",
+        // Weights, inputs, groups, panels, bytes from one to the next.
+        "ldr r12, [r0]",
+        "ldrd r8, r5, [r0, #8]",
+        "ldrd r10, r7, [r0, #16]",
+        "subs r7, #64",
+        // Loads go on by four groups first.
+        "movs r0, #0",
+        "movs r1, #64",
+        "vidup.u32 q7, r0, #1",
+        "vmul.i32 q7, q7, r1",
+        "mvn r1, #255",
+        "vadd.i32 q7, q7, r1",
+        "2:",
+        "mov r11, #4",
+        "3:",
+        "vadd.i32 q6, q7, r12",
+        "add r12, r12, #16",
+        "mov r1, r8",
+        "ldm r9, {{r0, r2, r4, r6}}",
+        "dlstp.32 lr, r5",
+        "4:",
+        "vldrb.u8 q2, [r1], #16",
+        "vldrw.u32 q0, [q6, #256]!",
+        "vldrw.u32 q1, [q6, #4]",
+        "vldrw.u32 q3, [q6, #8]",
+        "vldrw.u32 q4, [q6, #12]",
+        "vmladava.s8 r0, q0, q2",
+        "vmladava.s8 r2, q1, q2",
+        "vmladava.s8 r4, q3, q2",
+        "vmladava.s8 r6, q4, q2",
+        "letp lr, 4b",
+        "stm r9!, {{r0, r2, r4, r6}}",
+        "subs r11, #1",
+        "bne 3b",
+        "add r12, r12, r7",
+        "subs r10, #1",
+        "bne 2b",
+        "vpop {{d8-d15}}",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
 #[unsafe(naked)]
 unsafe extern "C" fn single_words(_: &Block, _: *mut i32) {
     single!(
@@ -355,15 +432,16 @@ unsafe extern "C" fn single_words(_: &Block, _: *mut i32) {
     )
 }
 
-/// Rescales the sums of outputs side by side at one position and stores them, without residuals.
+/// Turns the sums of outputs side by side into stored numbers, at one position or at three, without residuals.
 #[repr(C)]
 pub struct Finish {
     /// Multiplier and shift of the first output.
     pub rescale: *const i32,
-    /// Sum of the first output, and bytes to that of the next.
+    /// Sums `[outputs][positions]`.
     pub sums: *const i32,
-    pub sums_step: usize,
+    /// Where the first number goes, and bytes to that of the next position.
     pub out: *mut u8,
+    pub step: usize,
     /// Added after all but one bit have been dropped.
     pub offset: i32,
     pub least: i32,
@@ -371,20 +449,65 @@ pub struct Finish {
     pub outputs: usize,
 }
 
-/// Numbers of 8 bits. The result is above zero if a shift was below 33, for which this is no way: the numbers are wrong.
-///
-/// # Safety
-/// All is there.
-#[unsafe(naked)]
-pub unsafe extern "C" fn finish_bytes(_: &Finish) -> i32 {
-    finish!("vstrb.32 q2, [r3], #4")
+impl Finish {
+    /// Writes the numbers. The result is false if a shift was below 33, for which this is no way: the numbers are wrong.
+    ///
+    /// # Safety
+    /// All is there, for one position or for three.
+    pub unsafe fn run(&self, bytes: bool, positions: usize) -> bool {
+        // SAFETY: promised by the caller.
+        let above = unsafe {
+            match (bytes, positions) {
+                (true, 1) => finish_bytes(self),
+                (true, _) => finish_bytes_of_three(self),
+                (false, 1) => finish_words(self),
+                (false, _) => finish_words_of_three(self),
+            }
+        };
+        above == 0
+    }
 }
 
-/// The same of 16 bits.
-///
-/// # Safety
-/// As for bytes.
 #[unsafe(naked)]
-pub unsafe extern "C" fn finish_words(_: &Finish) -> i32 {
-    finish!("vstrh.32 q2, [r3], #8")
+unsafe extern "C" fn finish_bytes(_: &Finish) -> i32 {
+    finish!("vstrb.32", "4", "4", ["0" "r3"])
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn finish_bytes_of_three(_: &Finish) -> i32 {
+    finish!("vstrb.32", "4", "12", ["0" "r3", "4" "r7", "8" "r4"])
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn finish_words(_: &Finish) -> i32 {
+    finish!("vstrh.32", "8", "4", ["0" "r3"])
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn finish_words_of_three(_: &Finish) -> i32 {
+    finish!("vstrh.32", "8", "12", ["0" "r3", "4" "r7", "8" "r4"])
+}
+
+/// Sums `[outputs][3]` that begin with biases.
+#[unsafe(naked)]
+unsafe extern "C" fn start(_bias: *const i32, _outputs: usize, _sums: *mut i32) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "mov r12, #0",
+        "vidup.u32 q1, r12, #1",
+        "mov r12, #12",
+        "vmul.i32 q1, q1, r12",
+        "vadd.i32 q1, q1, r2",
+        "mov r12, #48",
+        "dlstp.32 lr, r1",
+        "2:",
+        "vldrw.u32 q0, [r0], #16",
+        "vstrw.32 q0, [q1]",
+        "vstrw.32 q0, [q1, #4]",
+        "vstrw.32 q0, [q1, #8]",
+        "vadd.i32 q1, q1, r12",
+        "letp lr, 2b",
+        "pop {{r7, pc}}",
+    )
 }

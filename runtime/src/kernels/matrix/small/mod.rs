@@ -41,6 +41,12 @@ const ROOM: usize = 3 * 9 * 64;
 /// Positions of the widest block.
 const MOST: usize = 3;
 
+/// Panels of the largest block of one position.
+const MOST_PANELS: usize = 6;
+
+// Sums of the largest block.
+const _: () = assert!(MOST <= MOST_PANELS);
+
 /// How an instruction set multiplies.
 ///
 /// # Safety
@@ -48,10 +54,26 @@ const MOST: usize = 3;
 unsafe trait Tiles {
     /// Positions that [`wide`](Self::wide) takes together, at most [`MOST`].
     const WIDE: usize;
+    /// Panels of all outputs that [`single`](Self::single) takes together, at most [`MOST_PANELS`].
+    const PANELS: usize = 1;
     /// Whether groups of several positions lie in turn; if not, positions lie one after the other.
     const IN_TURN: bool = true;
     /// Whether bytes stay bytes.
     const BYTES: bool = false;
+
+    /// Lets sums `[outputs][positions]`, of one position or [`WIDE`](Self::WIDE), begin with biases.
+    ///
+    /// # Safety
+    /// There is room for the sums.
+    #[inline(always)]
+    unsafe fn start(bias: &[i32], positions: usize, sums: *mut i32) {
+        for (output, &bias) in bias.iter().enumerate() {
+            for position in 0..positions {
+                // SAFETY: promised by the caller.
+                unsafe { sums.add(output * positions + position).write(bias) };
+            }
+        }
+    }
 
     /// Adds to sums `[outputs][WIDE]` the products of a block of so many positions.
     ///
@@ -83,12 +105,15 @@ unsafe trait Tiles {
 struct Block {
     /// Weights of a panel, from the first group that is wanted on.
     weight: *const i8,
-    /// Outputs of the panel, `1..=PANEL`.
+    /// Outputs of a panel, `1..=PANEL`.
     width: usize,
     /// Inputs: groups of the positions, see [`Tiles::IN_TURN`].
     inputs: *const u8,
     /// Groups of terms, at least one.
     quads: usize,
+    /// Panels, more than one only as [`Tiles::PANELS`] says; and bytes from the weights of one to those of the next.
+    panels: usize,
+    step: usize,
     /// Whether inputs are bytes, see [`Tiles::BYTES`].
     bytes: bool,
 }
@@ -111,40 +136,41 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
     let mut room = [MaybeUninit::<u64>::uninit(); ROOM / QUAD];
     let room = room.as_mut_ptr().cast::<u8>();
     let bytes = M::BYTES && inputs.are_bytes();
-    let mut sums = [0; PANEL * MOST];
+    let mut sums = [0; PANEL * MOST_PANELS];
     let (mut first, mut at) = (0, [0, 0]);
     while first < positions {
         let count = if positions - first >= M::WIDE { M::WIDE } else { 1 };
         // Groups of each position that there is room for.
         let most = ROOM / QUAD / count;
-        for (panel, bias) in w.bias.chunks(PANEL).enumerate() {
-            let mut place = 0;
-            if count == 1 {
-                place = bias.len();
-                sums[..place].copy_from_slice(bias);
-            } else {
-                for &bias in bias {
-                    sums[place..place + M::WIDE].fill(bias);
-                    place += M::WIDE;
-                }
-            }
-            let mut weight = w.weight[panels.start(panel)..].as_ptr();
+        let mut first_output = 0;
+        while first_output < g.out_channels {
+            let left = g.out_channels - first_output;
+            // A single position may take several full panels.
+            let panels_at_once = if count == 1 { (left / PANEL).min(M::PANELS) } else { 1 };
+            let outputs = left.min(PANEL * panels_at_once.max(1));
+            let bias = &w.bias[first_output..][..outputs];
+            let width = outputs.min(PANEL);
+            // SAFETY: a panel has at most so many outputs as there is room for.
+            unsafe { M::start(bias, count, sums.as_mut_ptr()) };
+            let mut weight = w.weight[first_output * panels.terms..].as_ptr();
             let mut start = 0;
             while start < quads {
                 let len = most.min(quads - start);
-                if panel == 0 || quads > most {
+                if first_output == 0 || quads > most {
                     gather::gather::<M>(g, inputs, &Piece { first: at, count, start, len, to: room });
                 }
-                let block = Block { weight, width: bias.len(), inputs: room, quads: len, bytes };
+                let (panels, step) = (outputs.div_ceil(PANEL), panels.terms * PANEL);
+                let block = Block { weight, width, inputs: room, quads: len, panels, step, bytes };
                 // SAFETY: the inputs of so many groups have been copied, the panel has weights for all groups, and there are
                 // sums for its outputs.
                 unsafe {
                     if count > 1 { M::wide(&block, sums.as_mut_ptr()) } else { M::single(&block, sums.as_mut_ptr()) }
                 }
-                weight = weight.wrapping_add(len * bias.len() * QUAD);
+                weight = weight.wrapping_add(len * width * QUAD);
                 start += len;
             }
-            finish.write(&sums[..place], first, count, panel * PANEL);
+            finish.write(&sums[..outputs * count], first, count, first_output);
+            first_output += outputs;
         }
         first += count;
         at[1] += count;
