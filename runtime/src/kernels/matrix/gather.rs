@@ -120,7 +120,18 @@ impl<'r, E: Copy> Room<'r, E> {
                 place.write(self.outside(g, runs, x, row, ox));
             }
             let line = x.as_ptr().wrapping_add(row * channels);
-            let from = |i: usize| (((first + i) * stride + kx - g.padding) >> shift) * channels;
+            let pixel = |i: usize| ((first + i) * stride + kx - g.padding) >> shift;
+            let from = |i: usize| pixel(i) * channels;
+            // What cannot be read in place is prepared once for neighbours, whose runs overlap or touch.
+            if !E::IN_PLACE && !inside.is_empty() && stride <= runs.taps {
+                let pixels = pixel(0)..pixel(inside.len() - 1) + runs.taps;
+                let (numbers, pitch) = (pixels.len() * channels, runs.len / runs.taps);
+                let base = self.prepared(&x[row * channels + from(0)..][..numbers], channels, pitch);
+                for (i, place) in inside.iter_mut().enumerate() {
+                    place.write(base.wrapping_add((pixel(i) - pixels.start) * pitch));
+                }
+                continue;
+            }
             // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
             let readable = if E::IN_PLACE { (x.len() + 1).saturating_sub(row * channels + runs.len) } else { 0 };
             if !inside.is_empty() && from(inside.len() - 1) < readable {
@@ -152,6 +163,23 @@ impl<'r, E: Copy> Room<'r, E> {
         E: Element<I>,
     {
         if runs.taps == 1 { self.padding } else { self.border(g, runs, x, row, ox * g.stride) }
+    }
+
+    /// Copies whole pixels, filled up to a pitch: at most as much as the runs of as many rows.
+    #[inline(never)]
+    fn prepared<I: Copy>(&mut self, from: &[I], channels: usize, pitch: usize) -> *const E
+    where
+        E: Element<I>,
+    {
+        let place = self.take(from.len() / channels * pitch);
+        if pitch == channels {
+            copy(from, place, self.fill);
+        } else {
+            for (from, to) in from.chunks_exact(channels).zip(place.chunks_exact_mut(pitch)) {
+                copy(from, to, self.fill);
+            }
+        }
+        place.as_ptr().cast()
     }
 
     #[inline(never)]
