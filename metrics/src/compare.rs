@@ -267,7 +267,7 @@ mod tests {
             let seen = parts.iter().map(|part| extract(&network, part, &|| {})).collect::<Result<Vec<_>, _>>()?;
             collected.add(leaf, &parts, &seen, &vec![0; range.len()])?;
         }
-        assert!(COUNT > LEAF);
+        const { assert!(COUNT > LEAF) };
         let settings = Settings { test: &test, train: Some(&train), real: None, classifier: true, resamples: 40 };
         let comparison = compare(&collected, &settings)?;
 
