@@ -9,6 +9,7 @@ mod network;
 mod progress;
 mod sampling;
 mod shipped;
+mod targets;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use driftlet_runtime::{Bands, Kernels, Model, OpInfo};
 use serde_json::{Value, json};
 
 use crate::model_file::ModelFile;
+use crate::targets::{Chip, Target, bytes, cost_kind, cost_terms};
 
 /// Arguments of `driftlet inspect`.
 #[derive(clap::Args)]
@@ -17,6 +18,16 @@ pub struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Say whether the model fits a microcontroller, and estimate its instructions per picture: `cortex-m0`, `cortex-m4`, `cortex-m7`,
+    /// `cortex-m55` or `riscv32`
+    #[arg(long)]
+    target: Option<String>,
+    /// RAM of the chip that is left for pictures, as 256K
+    #[arg(long, requires = "target", value_parser = bytes)]
+    ram: Option<u64>,
+    /// Flash of the chip that is left for model and runtime, as 1M
+    #[arg(long, requires = "target", value_parser = bytes)]
+    flash: Option<u64>,
 }
 
 /// Prints the listing.
@@ -24,10 +35,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
     let kernels = Kernels::chosen().context("DRIFTLET_KERNEL names no kernels of this processor")?;
+    let chip = Chip { ram: arguments.ram, flash: arguments.flash };
+    let fit = match &arguments.target {
+        Some(name) => Some(Target::named(name)?.fit(&model, file.bytes().len(), chip).context(file.name().to_owned())?),
+        None => None,
+    };
     if arguments.json {
-        println!("{:#}", listing(&file, &model, kernels));
+        let mut listing = listing(&file, &model, kernels);
+        if let Some(fit) = fit {
+            listing["target"] = fit.json();
+        }
+        println!("{listing:#}");
     } else {
         table(&file, &model, kernels);
+        if let Some(fit) = fit {
+            print!("{fit}");
+        }
     }
     Ok(())
 }
@@ -54,6 +77,7 @@ fn listing(file: &ModelFile, model: &Model, kernels: Kernels) -> Value {
                 "scratch_bytes": op.scratch_len,
                 "kernels": model.op_kernels(i, kernels).name(),
                 "macs": op.macs,
+                "cost": { "kind": cost_kind(&op), "terms": cost_terms(&op) },
                 "weight_bytes": op.weight_len,
             })
         })

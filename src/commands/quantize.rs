@@ -9,6 +9,7 @@ use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
 use driftlet_quantize::{Activations, Options, Precision, RamLimit, quantize_to, quantize_with_decoder_to};
 
 use crate::model_file::{ModelFile, name_of};
+use crate::targets::bytes;
 
 /// Arguments of `driftlet quantize`.
 #[derive(clap::Args)]
@@ -40,11 +41,7 @@ fn ram_limit(text: &str) -> Result<RamLimit, String> {
     if text == "least" {
         return Ok(RamLimit::Least);
     }
-    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
-    };
-    let bytes = digits.parse().ok().and_then(|number: usize| number.checked_mul(unit)).filter(|&bytes| bytes > 0);
+    let bytes = bytes(text).ok().and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0);
     bytes.map(RamLimit::Bytes).ok_or("a number of bytes such as 32768, 32K or 1M, or `least`".into())
 }
 
