@@ -35,6 +35,7 @@ pub enum Residual<'a> {
     InPlace(i32),
 }
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 impl Residual<'_> {
     /// The `i`-th number, `place` being where the result goes.
     fn at<O: Int>(&self, i: usize, place: O) -> i32 {
@@ -67,24 +68,10 @@ pub struct Weights<'a> {
 /// Convolution (plain, depthwise or transposed) or linear layer. A tap without an input reads `in_zero`, so that the
 /// folded bias holds at the borders too.
 pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
-    if !g.depthwise {
-        small::run(&Layer { g, x, in_zero, w, epilogue }, out);
-        return;
-    }
-    let filter_len = g.kernel_height * g.kernel_width;
-    let mut positions = out.chunks_exact_mut(g.out_channels).enumerate();
-    for oy in 0..g.out_height {
-        for ox in 0..g.out_width {
-            let Some((position, out)) = positions.next() else { return };
-            let first = position * g.out_channels;
-            for (o, (filter, place)) in w.weight.chunks_exact(filter_len).zip(out).enumerate() {
-                let sum = depthwise_sum(g, x, in_zero, filter, [oy, ox, o]);
-                *place = epilogue.finish(w, o, w.bias[o].wrapping_add(sum), first, *place);
-            }
-        }
-    }
+    small::run(&Layer { g, x, in_zero, w, epilogue }, out);
 }
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 impl Epilogue<'_> {
     /// From a sum, bias included, to the number that is stored for output `o` of the position whose numbers begin at `first`;
     /// `place` is where it goes.
@@ -100,22 +87,6 @@ impl Epilogue<'_> {
         let limit = 1i64 << (self.bits - 1);
         O::saturate((y + i64::from(self.zero_point)).clamp(-limit, limit - 1))
     }
-}
-
-/// Sum of products of a filter that reads only channel `c`.
-fn depthwise_sum<I: Int>(g: &Geometry, x: &[I], in_zero: I, filter: &[i8], [oy, ox, c]: [usize; 3]) -> i32 {
-    let mut sum = 0i32;
-    for (ky, taps) in filter.chunks_exact(g.kernel_width).enumerate() {
-        let row = g.input_row(oy, ky);
-        for (kx, &w) in taps.iter().enumerate() {
-            let x = match (row, g.input_column(ox, kx)) {
-                (Some(iy), Some(ix)) => x[(iy * g.in_width + ix) * g.in_channels + c],
-                _ => in_zero,
-            };
-            sum = sum.wrapping_add(x.into() * i32::from(w));
-        }
-    }
-    sum
 }
 
 #[cfg(test)]

@@ -30,6 +30,23 @@ impl<'a> Inputs<'a> {
         self.size == 1
     }
 
+    /// One of them.
+    pub fn get(&self, i: usize) -> i32 {
+        assert!(i < self.len);
+        // SAFETY: there are more inputs than `i`.
+        unsafe {
+            match self.size {
+                1 => self.at.add(i).cast::<i8>().read().into(),
+                _ => self.at.cast::<i16>().add(i).read().into(),
+            }
+        }
+    }
+
+    /// What stands for one in the padding.
+    pub fn zero(&self) -> i32 {
+        self.zero.into()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len

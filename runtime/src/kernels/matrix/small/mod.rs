@@ -118,11 +118,39 @@ struct Block {
     bytes: bool,
 }
 
-/// Computes a layer that is not depthwise.
+/// Computes a layer.
 pub fn run<I: Int, O: Int>(layer: &Layer<I>, out: &mut [O]) {
     let Layer { g, x, in_zero, w, epilogue } = *layer;
     let inputs = Inputs::new(x, in_zero);
-    blocks::<Native>(g, &inputs, w, epilogue, Numbers::of(out));
+    match g.depthwise {
+        true => depthwise(g, &inputs, w, epilogue, Numbers::of(out)),
+        false => blocks::<Native>(g, &inputs, w, epilogue, Numbers::of(out)),
+    }
+}
+
+/// Filters that read one channel each.
+#[inline(never)]
+fn depthwise(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilogue, out: Numbers) {
+    let finish = finish::Layer::new(w, epilogue, out, g.out_height * g.out_width, g.out_channels);
+    let filters = || w.weight.chunks_exact(g.kernel_height * g.kernel_width).zip(w.bias).enumerate();
+    let mut position = 0;
+    for oy in 0..g.out_height {
+        for ox in 0..g.out_width {
+            for (channel, (filter, &bias)) in filters() {
+                let mut sum = bias;
+                for (ky, taps) in filter.chunks_exact(g.kernel_width).enumerate() {
+                    let row = g.input_row(oy, ky);
+                    for (kx, &weight) in taps.iter().enumerate() {
+                        let pixel = row.zip(g.input_column(ox, kx)).map(|(iy, ix)| iy * g.in_width + ix);
+                        let x = pixel.map_or(inputs.zero(), |pixel| inputs.get(pixel * g.in_channels + channel));
+                        sum = sum.wrapping_add(x * i32::from(weight));
+                    }
+                }
+                finish.write(&[sum], position, 1, channel);
+            }
+            position += 1;
+        }
+    }
 }
 
 #[inline(never)]
