@@ -37,6 +37,26 @@ impl Resamples {
         &self,
         figure: impl Fn(&[u32]) -> Result<f64, MetricsError> + Sync,
     ) -> Result<Interval, MetricsError> {
+        self.figures(figure).map(|figures| Interval::of(&figures))
+    }
+
+    /// As [`Resamples::interval`], moved so that the resamples' mean comes to lie on `value`: for figures that fall in every
+    /// resample, because it lacks a third of the pictures.
+    ///
+    /// # Errors
+    /// As [`Resamples::interval`].
+    pub fn interval_around(
+        &self,
+        value: f64,
+        figure: impl Fn(&[u32]) -> Result<f64, MetricsError> + Sync,
+    ) -> Result<Interval, MetricsError> {
+        let figures = self.figures(figure)?;
+        let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+        Ok(Interval::of(&figures).shifted(value - mean))
+    }
+
+    /// The figure of every resample, in ascending order.
+    fn figures(&self, figure: impl Fn(&[u32]) -> Result<f64, MetricsError> + Sync) -> Result<Vec<f64>, MetricsError> {
         if self.from == 0 || self.draws == 0 || self.count < 20 {
             return Err(MetricsError::Shape("an interval needs pictures and at least 20 resamples".into()));
         }
@@ -48,7 +68,7 @@ impl Resamples {
         };
         let mut figures = (0..self.count).into_par_iter().map(one).collect::<Result<Vec<f64>, _>>()?;
         figures.sort_by(f64::total_cmp);
-        Ok(Interval { low: quantile(&figures, 0.025), high: quantile(&figures, 0.975) })
+        Ok(figures)
     }
 
     /// The 95 % interval of the mean of these numbers, one per picture.
@@ -62,6 +82,11 @@ impl Resamples {
 }
 
 impl Interval {
+    /// Of sorted figures.
+    fn of(figures: &[f64]) -> Self {
+        Self { low: quantile(figures, 0.025), high: quantile(figures, 0.975) }
+    }
+
     /// The interval elsewhere.
     pub fn shifted(self, by: f64) -> Self {
         Self { low: self.low + by, high: self.high + by }

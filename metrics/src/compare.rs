@@ -104,7 +104,7 @@ impl<'c> Judged<'c> {
             name: identity.name.clone(),
             precision: identity.precision.clone(),
             frechet,
-            frechet_infinity: slope(target, &part.features, BOOTSTRAP_SEED)?.map(|slope| frechet - slope / count),
+            frechet_infinity: slope(target, &part.features)?.map(|slope| frechet - slope / count),
             class_accuracy: settings.classifier.then(|| sum.named as f64 / count),
             inception_score: score(&sum.probabilities, sum.certainty, count),
             kid: beside.map(kernel).transpose()?,

@@ -94,7 +94,7 @@ pub fn differences(
             ("coverage", Neighbours::covered, b.coverage - a.coverage),
         ];
         for (name, figure, difference) in figures {
-            let interval = kept.interval(|weights| Ok(figure(y, weights) - figure(x, weights)))?;
+            let interval = kept.interval_around(difference, |weights| Ok(figure(y, weights) - figure(x, weights)))?;
             add(name, difference, interval.low, interval.high);
         }
     }
