@@ -79,7 +79,8 @@ pub fn gather<M: Tiles>(g: &Geometry, inputs: &Inputs, piece: &Piece) {
     let target = |position: usize| Target { inputs, to: piece.to.wrapping_add(position * slot), step };
     // Most positions: all of the filter, inside the map's rows.
     let left = (ox * g.stride).checked_sub(g.padding).filter(|left| {
-        side_by_side
+        g.upsample == 1
+            && !g.transposed
             && whole
             && ox + piece.count <= g.out_width
             && left + (piece.count - 1) * g.stride + g.kernel_width <= g.in_width
@@ -91,9 +92,17 @@ pub fn gather<M: Tiles>(g: &Geometry, inputs: &Inputs, piece: &Piece) {
             for position in 0..piece.count {
                 let mut target = target(position);
                 target.to = target.to.wrapping_add(ky * run * step);
-                match row {
-                    Some(row) => target.copy::<M>(row + position * g.stride * g.in_channels, run),
-                    None => target.fill::<M>(run),
+                let Some(row) = row else {
+                    target.fill::<M>(run);
+                    continue;
+                };
+                let from = row + position * g.stride * g.in_channels;
+                if side_by_side {
+                    target.copy::<M>(from, run);
+                    continue;
+                }
+                for kx in 0..g.kernel_width {
+                    target.copy_tap::<M>(from + kx * g.in_channels, quads, g.in_channels);
                 }
             }
         }
@@ -137,8 +146,18 @@ impl Target<'_> {
         self.to = self.to.wrapping_add(quads * self.step);
     }
 
-    /// Copies so many inputs, fewer than a group, and fills it up with what meets weights of zero.
-    fn copy_some<M: Tiles>(&mut self, from: usize, count: usize) {
+    /// Copies groups of a tap that has so many inputs from there on; a last group that is not full is filled up with what comes
+    /// behind, which meets weights of zero.
+    fn copy_tap<M: Tiles>(&mut self, from: usize, quads: usize, channels: usize) {
+        if from + quads * QUAD <= self.inputs.len {
+            return self.copy::<M>(from, quads);
+        }
+        // The last pixel of the map has nothing behind it.
+        let whole = channels / QUAD;
+        if whole > 0 {
+            self.copy::<M>(from, whole);
+        }
+        let (from, count) = (from + whole * QUAD, channels - whole * QUAD);
         let mut group = [0u64];
         // SAFETY: so many inputs are there, and room for a group of them, aligned to 64 bits.
         unsafe {
@@ -170,7 +189,7 @@ impl Target<'_> {
 /// Copies a piece of any position, tap by tap.
 #[inline(never)]
 fn any<M: Tiles>(g: &Geometry, side_by_side: bool, [oy, ox]: [usize; 2], piece: &Piece, mut target: Target) {
-    let (quads, whole) = (g.in_channels.div_ceil(QUAD), g.in_channels / QUAD);
+    let quads = g.in_channels.div_ceil(QUAD);
     // The first tap, and groups of it that are not wanted. Most pieces begin at the beginning, which spares a division.
     let (mut ky, mut kx, mut skip) = match piece.start {
         0 => (0, 0, 0),
@@ -191,17 +210,8 @@ fn any<M: Tiles>(g: &Geometry, side_by_side: bool, [oy, ox]: [usize; 2], piece: 
         let len = (taps * quads - skip).min(left);
         match pixel {
             None => target.fill::<M>(len),
-            Some(pixel) if quads == whole => target.copy::<M>(pixel + skip * QUAD, len),
-            Some(pixel) => {
-                // One tap, with a last group that is not full.
-                let full = len.min(whole - skip.min(whole));
-                if full > 0 {
-                    target.copy::<M>(pixel + skip * QUAD, full);
-                }
-                if full < len {
-                    target.copy_some::<M>(pixel + whole * QUAD, g.in_channels - whole * QUAD);
-                }
-            }
+            Some(pixel) if side_by_side => target.copy::<M>(pixel + skip * QUAD, len),
+            Some(pixel) => target.copy_tap::<M>(pixel + skip * QUAD, len, g.in_channels - skip * QUAD),
         }
         left -= len;
         skip = 0;
