@@ -5,7 +5,7 @@ mod files;
 use aligned_vec::AVec;
 use driftlet_damage::header;
 use driftlet_runtime::Model;
-use driftlet_runtime::format::{ConvMode, NONE, OpKind, OpRecord, TensorRecord};
+use driftlet_runtime::format::{ConvMode, DType, NONE, OpKind, OpRecord, TensorRecord};
 use driftlet_runtime::panels::{Panels, QUAD};
 use files::files;
 
@@ -82,11 +82,17 @@ fn only_zeros_fill_up_groups() -> Outcome {
             let at = header(&original).map_or(0, |header| header.tensors.offset as usize)
                 + op.weight as usize * TensorRecord::LEN;
             let record = original[at..].first_chunk().and_then(TensorRecord::from_bytes).ok_or("no record")?;
-            let [outputs, height, width, stored] = record.dims.map(|d| d as usize);
+            let [outputs, height, width, bytes] = record.dims.map(|d| d as usize);
+            let four = record.dtype == DType::U8;
+            let stored = if four { 2 * bytes } else { bytes };
             let panels = Panels { outputs, terms: height * width * stored, group: QUAD };
             for (output, tap) in [(0, 0), (outputs - 1, height * width - 1)] {
                 let mut file = AVec::<u8>::from_slice(64, &original);
-                file[record.offset as usize + panels.at(output, tap * stored + channels)] = 1;
+                let at = panels.at(output, tap * stored + channels);
+                match four {
+                    true => file[record.offset as usize + at / 2] |= 1 << (at % 2 * 4),
+                    false => file[record.offset as usize + at] = 1,
+                }
                 assert!(Model::parse(&file).is_err(), "{name}");
             }
         }

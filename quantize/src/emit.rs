@@ -69,6 +69,8 @@ pub fn emit(
         let window = bands.as_ref().and_then(|section| section.window(program, i));
         // What bands keep has its place before it is written.
         let writer = program.ops.iter().position(|op| window.is_some() && op.output as usize == i);
+        let scratch_within_bands =
+            window.is_none() && bands.as_ref().is_some_and(|section| life.first >= section.first);
         let record = ValueRecord {
             dtype: value.dtype,
             bits: value.bits,
@@ -78,7 +80,8 @@ pub fn emit(
             scale_bits: value.scale.to_bits(),
             first: writer.unwrap_or(life.first) as u32,
             last: life.last as u32,
-            window: window.map_or(0, |window| window.rows),
+            // Working memory within bands is a row, held as a whole.
+            window: window.map_or(scratch_within_bands.into(), |window| window.rows),
         };
         put(values_at.0 + i * ValueRecord::LEN, &record.to_bytes());
     }

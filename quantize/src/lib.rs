@@ -41,9 +41,11 @@ mod tune;
 
 pub use driftlet_runtime::format::Precision;
 pub use inception::{inception, inception_parameters};
+pub use integers::rounding::WeightBits;
 pub use onnx::export_onnx;
+pub use tune::mixed::{Kept, LayerChoice};
 
-use std::io::{Cursor, Seek, Write};
+use std::io::{Cursor, Seek, SeekFrom, Write};
 
 use balance::Balance;
 use driftlet_checkpoint::{Checkpoint, CheckpointView, Config};
@@ -51,7 +53,7 @@ use graph::Graph;
 use program::{Layer, Metadata, Program};
 use runnable::Runnable;
 
-/// Width of an int8 model's activations; its weights always have 8 bits.
+/// Width of an int8 model's activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activations {
     /// Least memory.
@@ -82,6 +84,10 @@ pub struct Options {
     pub precision: Precision,
     /// Width of activations; for [`Precision::Int8`] only.
     pub activations: Activations,
+    /// Width of weights; for [`Precision::Int8`] only.
+    pub weights: WeightBits,
+    /// Most bytes of the file; for [`Precision::Int8`] only: each layer gets weights of 4 or of 8 bits, whatever `weights` says.
+    pub budget: Option<usize>,
     /// Number of pictures generated to learn ranges and means of activations, [`Precision::F32`] needs none; `None` takes
     /// 256, and fewer, down to 4, for networks of which one picture takes long.
     pub calibration_samples: Option<u32>,
@@ -98,6 +104,8 @@ impl Options {
             name: name.into(),
             precision,
             activations: Activations::Sixteen,
+            weights: WeightBits::Eight,
+            budget: None,
             calibration_samples: None,
             calibration_seed: 1 << 32,
             ram_limit: RamLimit::None,
@@ -127,7 +135,8 @@ pub fn quantize(checkpoint: &Checkpoint, options: &Options) -> Result<Vec<u8>, Q
 }
 
 /// As [`quantize`], into a file, say: nothing of the size of the weights is held in memory but, for part of the time, the
-/// checkpoint. Large networks are kept in temporary files meanwhile.
+/// checkpoint. Large networks are kept in temporary files meanwhile. Returns what was decided about each layer where
+/// [`Options::budget`] left a choice.
 ///
 /// # Errors
 /// As [`quantize`], and [`QuantizeError::Write`].
@@ -135,7 +144,7 @@ pub fn quantize_to(
     checkpoint: &CheckpointView,
     options: &Options,
     sink: &mut (impl Write + Seek),
-) -> Result<(), QuantizeError> {
+) -> Result<Vec<LayerChoice>, QuantizeError> {
     let graph = lower::lower(checkpoint)?;
     let Config { data, class_names, .. } = checkpoint.config;
     run(&graph, &Description { data, class_names }, options, sink, &|| checkpoint.release())
@@ -151,7 +160,7 @@ pub fn quantize_with_decoder_to(
     decoder: &CheckpointView,
     options: &Options,
     sink: &mut (impl Write + Seek),
-) -> Result<(), QuantizeError> {
+) -> Result<Vec<LayerChoice>, QuantizeError> {
     let graph = lower::lower_with_decoder(generator, decoder)?;
     let Config { data, class_names, .. } = generator.config;
     let release = || {
@@ -204,7 +213,7 @@ pub fn quantize_graph(
     description: &Description,
     options: &Options,
     sink: &mut (impl Write + Seek),
-) -> Result<(), QuantizeError> {
+) -> Result<Vec<LayerChoice>, QuantizeError> {
     run(graph, description, options, sink, &|| ())
 }
 
@@ -215,7 +224,7 @@ fn run(
     options: &Options,
     sink: &mut (impl Write + Seek),
     release: &dyn Fn(),
-) -> Result<(), QuantizeError> {
+) -> Result<Vec<LayerChoice>, QuantizeError> {
     let mut metadata = Metadata {
         name: options.name.clone(),
         precision: options.precision.name().into(),
@@ -231,31 +240,42 @@ fn run(
     // Only generators can calibrate themselves.
     let generator = !graph.nodes.iter().any(|node| matches!(node.op, graph::Op::Input));
     if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
-        return emit::emit(&float::program(graph, options.precision, None)?, &metadata, options.ram_limit, sink);
+        emit::emit(&float::program(graph, options.precision, None)?, &metadata, options.ram_limit, sink)?;
+        return Ok(Vec::new());
     }
     let reference = Runnable::reference(graph, &metadata)?;
     release();
     let calibration = calibrate::calibrate(&reference.model()?, graph, options)?;
     reference.release();
     metadata.calibration = Some(calibration.summary.clone());
-    let mut balance = Balance::none(graph);
-    let program: Program = match options.precision {
+    let (mut balance, mut layers) = (Balance::none(graph), Vec::new());
+    let mut program: Program = match options.precision {
         Precision::Int8 => {
-            let choice = tune::choose(graph, &reference, &calibration, options, &metadata, release)?;
-            balance = choice.balance.clone();
+            let (choice, decided) = tune::choose(graph, &reference, &calibration, options, &metadata, release)?;
+            (balance, layers) = (choice.balance.clone(), decided);
             integers::program(graph, &choice)?
         }
         Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
     };
+    if options.ram_limit == RamLimit::None {
+        plan::spare::widen(&mut program);
+    }
     let candidate = Runnable::new(&program, &metadata)?;
     release();
     let seed = options.calibration_seed;
     let ratios = fidelity::measure(&reference.model()?, &candidate.model()?, graph, &balance, seed)?;
-    let layers = metadata.layers.iter_mut().zip(ratios);
-    layers.for_each(|(layer, ratio)| layer.sqnr = ratio.map(|ratio| (ratio * 10.0).round() / 10.0));
+    let listed = metadata.layers.iter_mut().zip(ratios);
+    listed.for_each(|(layer, ratio)| layer.sqnr = ratio.map(|ratio| (ratio * 10.0).round() / 10.0));
     // Before the weights are read once more.
     drop((reference, candidate));
-    emit::emit(&program, &metadata, options.ram_limit, sink)
+    emit::emit(&program, &metadata, options.ram_limit, sink)?;
+    if let Some(budget) = options.budget.filter(|_| options.precision == Precision::Int8) {
+        let len = sink.seek(SeekFrom::End(0)).map_err(QuantizeError::Write)? as usize;
+        if len > budget {
+            return Err(QuantizeError::Budget { budget, least: len });
+        }
+    }
+    Ok(layers)
 }
 
 /// Why a checkpoint cannot be quantized.
@@ -287,6 +307,16 @@ pub enum QuantizeError {
         least: usize,
         /// Without bands.
         whole: usize,
+    },
+    /// Not even weights of 4 bits make the file small enough.
+    #[error(
+        "the file needs {least} bytes at least, more than the budget of {budget}; raise the budget, or choose a smaller network"
+    )]
+    Budget {
+        /// Bytes allowed.
+        budget: usize,
+        /// The least that was found.
+        least: usize,
     },
     /// ONNX export does not know an operator.
     #[error("{0} is not exported to ONNX yet")]

@@ -47,6 +47,14 @@ impl Runnable {
         Ok(Self::OnDisk(mapping))
     }
 
+    /// Bytes of the file.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::InMemory(bytes) => bytes.len(),
+            Self::OnDisk(mapping) => mapping.len(),
+        }
+    }
+
     /// Gives back the memory that holds a file on disk, until it is run again.
     pub fn release(&self) {
         if let Self::OnDisk(mapping) = self {

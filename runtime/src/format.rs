@@ -13,7 +13,7 @@
 /// First eight bytes. The high bit and the line ends reveal a transfer that mangled the file.
 pub const MAGIC: [u8; 8] = *b"\x89DRIFT\r\n";
 /// Files of a newer major version are refused; a newer minor version only adds what old readers may ignore.
-pub const VERSION_MAJOR: u16 = 4;
+pub const VERSION_MAJOR: u16 = 5;
 /// See [`VERSION_MAJOR`].
 pub const VERSION_MINOR: u16 = 0;
 /// Bytes of the header.

@@ -106,6 +106,7 @@
 //! | `float` | yes | f32 and f16 models, and all of the below; without it no float instruction is linked |
 //! | `transformer` | by `float` | all integer operators but noise, embeddings of class and guidance, linear layers, convolutions, pixels |
 //! | `bands` | by `float` | models that run in bands (`driftlet quantize --ram-limit`) |
+//! | `nibbles` | by `float` | weights of 4 bits (`driftlet quantize --weights 4`, `--budget`) |
 //! | `messages` | by `float` | errors say what is wrong with a damaged file, not only where |
 //! | `std` | no | `Pool`, threads that share an operator; the processor is asked for its instruction sets at run time |
 #![cfg_attr(not(any(test, feature = "std")), no_std)]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::format::{
-    ConvMode, Function, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32,
+    ConvMode, DType, Function, Header, NONE, OpKind, OpRecord, Precision, Section, TensorRecord, ValueRecord, crc32,
 };
 
 /// A `.drift` file of which everything has been proved: every offset, shape, parameter and arena range.
@@ -283,7 +283,7 @@ impl<'a> Model<'a> {
         let ops = (bands.first..self.op_count()).map(|index| self.op(index));
         let once = ops.map(|op| {
             let tensors = [op.weight, op.bias, op.rescale].into_iter().filter(|&t| t != NONE);
-            let tensors = tensors.map(|t| self.tensor(t).elements()).sum::<u64>();
+            let tensors = tensors.map(|t| self.weights(t)).sum::<u64>();
             tensors.saturating_add(self.value(op.output).range().len() as u64).saturating_add(64)
         });
         let count = self.value(self.header.pixels).shape[0].div_ceil(bands.height);
@@ -296,9 +296,9 @@ impl<'a> Model<'a> {
         let positions = |value: &ValueRecord| u64::from(value.shape[0]) * u64::from(value.shape[1]);
         let output = self.value(op.output);
         let products = match op.kind {
-            OpKind::Linear => tensor(op.weight) * positions(&self.value(op.inputs[0])),
+            OpKind::Linear => self.weights(op.weight) * positions(&self.value(op.inputs[0])),
             // Every tap is looked at for every output, whether or not it has an input.
-            OpKind::Conv2d => tensor(op.weight) * positions(&output),
+            OpKind::Conv2d => self.weights(op.weight) * positions(&output),
             OpKind::Pool => (u64::from(op.count) * u64::from(op.count)).saturating_mul(output.elements() as u64),
             OpKind::Attention => {
                 // Kernels fill up the last of their blocks.
@@ -308,13 +308,21 @@ impl<'a> Model<'a> {
             _ => 0,
         };
         let values = op.inputs.into_iter().chain([op.output, op.scratch]).map(value).sum::<u64>();
-        let tensors = [op.weight, op.bias, op.rescale, op.shared].into_iter().map(tensor).sum::<u64>();
+        // Those of 4 bits are expanded first.
+        let weights = if op.weight == NONE { 0 } else { self.weights(op.weight) };
+        let tensors = weights + [op.bias, op.rescale, op.shared].into_iter().map(tensor).sum::<u64>();
         products.saturating_add(values + tensors)
     }
 
     /// Whether the arithmetic is that of integers; without the feature `float` the parse admits nothing else.
     pub(crate) fn is_integer(&self) -> bool {
         !cfg!(feature = "float") || self.precision == Precision::Int8
+    }
+
+    /// Numbers of a tensor; bytes hold two weights of 4 bits each.
+    fn weights(&self, index: u32) -> u64 {
+        let tensor = self.tensor(index);
+        tensor.elements() * if tensor.dtype == DType::U8 { 2 } else { 1 }
     }
 
     /// The value that a source operator writes.

@@ -7,6 +7,9 @@ pub const PANEL: usize = 16;
 /// Terms of one output side by side in int8 filters; input channels are filled up with zeros to a multiple of it.
 pub const QUAD: usize = 4;
 
+/// Terms of one output that share a multiplier in filters of 4 bits: four groups.
+pub const SHARE: usize = 4 * QUAD;
+
 /// Order of a filter: panels of up to [`PANEL`] outputs; in a panel, groups of terms; in a group, its outputs; of each, the
 /// group's terms. Terms run over kernel rows, kernel columns and input channels.
 #[derive(Clone, Copy, Debug)]

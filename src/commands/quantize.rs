@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
-use driftlet_quantize::{Activations, Options, Precision, RamLimit, quantize_to, quantize_with_decoder_to};
+use driftlet_quantize::{
+    Activations, Kept, LayerChoice, Options, Precision, RamLimit, WeightBits, quantize_to, quantize_with_decoder_to,
+};
 
 use crate::model_file::{ModelFile, name_of};
-use crate::targets::bytes;
 
 /// Arguments of `driftlet quantize`.
 #[derive(clap::Args)]
@@ -19,12 +20,21 @@ pub struct Arguments {
     /// Checkpoint directory of the decoder that makes pictures of the generator's latents: both become one file
     #[arg(long, value_name = "CHECKPOINT")]
     decoder: Option<PathBuf>,
-    /// Arithmetic of the result
-    #[arg(long, value_enum)]
-    precision: PrecisionName,
+    /// Arithmetic of the result; with a budget int8
+    #[arg(long, value_enum, required_unless_present = "budget")]
+    precision: Option<PrecisionName>,
     /// Bits of an int8 model's activations
     #[arg(long, value_enum, default_value = "16")]
     activations: ActivationBits,
+    /// Bits of an int8 model's weights
+    #[arg(long, value_enum, default_value = "8")]
+    weights: WeightWidth,
+    /// Most bytes of an int8 file (as 60000, 200KB, 1M): every layer gets weights of 8 or of 4 bits, whatever costs the pictures least
+    #[arg(long, value_parser = size, value_name = "BYTES")]
+    budget: Option<usize>,
+    /// Print what every layer got under the budget, and why
+    #[arg(long, requires = "budget")]
+    explain: bool,
     /// File to write
     #[arg(long)]
     out: PathBuf,
@@ -41,8 +51,17 @@ fn ram_limit(text: &str) -> Result<RamLimit, String> {
     if text == "least" {
         return Ok(RamLimit::Least);
     }
-    let bytes = bytes(text).ok().and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0);
-    bytes.map(RamLimit::Bytes).ok_or("a number of bytes such as 32768, 32K or 1M, or `least`".into())
+    size(text).map(RamLimit::Bytes).map_err(|problem| format!("{problem}, or `least`"))
+}
+
+/// A number of bytes: K and M are binary, KB and MB decimal.
+fn size(text: &str) -> Result<usize, String> {
+    let units = [("KB", 1000), ("MB", 1_000_000), ("K", 1 << 10), ("M", 1 << 20)];
+    let upper = text.to_uppercase();
+    let split = units.into_iter().find_map(|(name, unit)| upper.strip_suffix(name).map(|digits| (digits, unit)));
+    let (digits, unit) = split.unwrap_or((&upper, 1));
+    let bytes = digits.parse().ok().and_then(|number: usize| number.checked_mul(unit)).filter(|&bytes| bytes > 0);
+    bytes.ok_or("a number of bytes such as 32768, 32K, 200KB or 1M".into())
 }
 
 /// Widths of activations on the command line.
@@ -54,6 +73,17 @@ enum ActivationBits {
     /// Hardly any error
     #[value(name = "16")]
     Sixteen,
+}
+
+/// Widths of weights on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum WeightWidth {
+    /// Half the size
+    #[value(name = "4")]
+    Four,
+    /// Hardly any error
+    #[value(name = "8")]
+    Eight,
 }
 
 /// Names of precisions on the command line.
@@ -92,21 +122,30 @@ fn write(arguments: &Arguments) -> Result<()> {
     let checkpoint = checkpoint.view()?;
     let decoder = arguments.decoder.as_deref().map(MappedCheckpoint::open).transpose()?;
     let decoder = decoder.as_ref().map(MappedCheckpoint::view).transpose()?;
-    let mut options = Options::new(&name_of(&arguments.checkpoint), arguments.precision.into());
+    let precision = arguments.precision.map_or(Precision::Int8, Precision::from);
+    if arguments.budget.is_some() && precision != Precision::Int8 {
+        bail!("--budget is for --precision int8: {} files have one width of weights", precision.name());
+    }
+    let mut options = Options::new(&name_of(&arguments.checkpoint), precision);
+    options.budget = arguments.budget;
     options.activations = match arguments.activations {
         ActivationBits::Eight => Activations::Eight,
         ActivationBits::Sixteen => Activations::Sixteen,
     };
+    options.weights = match arguments.weights {
+        WeightWidth::Four => WeightBits::Four,
+        WeightWidth::Eight => WeightBits::Eight,
+    };
     options.calibration_samples = arguments.calibration_samples;
     options.ram_limit = arguments.ram_limit.unwrap_or_default();
-    let mut refused = None;
+    let (mut refused, mut layers) = (None, Vec::new());
     let written = write_atomic_with(&arguments.out, |temporary| {
         let mut sink = BufWriter::new(File::create(temporary)?);
         let quantized = match &decoder {
             None => quantize_to(&checkpoint, &options, &mut sink),
             Some(decoder) => quantize_with_decoder_to(&checkpoint, decoder, &options, &mut sink),
         };
-        quantized.map_err(|error| {
+        quantized.map(|decided| layers = decided).map_err(|error| {
             refused = Some(error);
             std::io::Error::other("refused")
         })
@@ -116,5 +155,28 @@ fn write(arguments: &Arguments) -> Result<()> {
         let files: String = [arguments.checkpoint.display().to_string()].into_iter().chain(decoder).collect();
         return Err(error).context(files);
     }
-    written.with_context(|| format!("cannot write {}", arguments.out.display()))
+    written.with_context(|| format!("cannot write {}", arguments.out.display()))?;
+    if arguments.explain {
+        explain(&layers);
+    }
+    Ok(())
+}
+
+/// A row for each layer: what it got, what every choice takes, and what it costs the pictures alone, relative to their energy.
+fn explain(layers: &[LayerChoice]) {
+    let name = |kept| match kept {
+        Kept::Eight => "8 bits",
+        Kept::Four => "4 bits",
+        Kept::FourOfOneScale => "4 bits, one scale",
+    };
+    println!("{:24} {:18} {:>8}  tried: bytes, error of the pictures that it adds", "layer", "weights", "bytes");
+    for layer in layers {
+        let tried = layer.tried.iter().map(|&(kept, bytes, error)| match kept {
+            Kept::Eight => format!("{} {bytes}", name(kept)),
+            _ => format!("{} {bytes} {error:+.5}", name(kept)),
+        });
+        let tried = tried.collect::<Vec<_>>().join("; ");
+        println!("{:24} {:18} {:>8}  {tried}", layer.name, name(layer.kept), layer.bytes);
+        println!("{:24} {}", "", layer.why);
+    }
 }

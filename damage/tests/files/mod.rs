@@ -4,27 +4,31 @@ use std::io::Cursor;
 
 use driftlet_matrix::Network;
 use driftlet_quantize::graph::{Filter, Graph, Layout, Op, Window};
-use driftlet_quantize::{Activations, Description, Options, Precision, QuantizeError, RamLimit, quantize_graph};
+use driftlet_quantize::{
+    Activations, Description, Options, Precision, QuantizeError, RamLimit, WeightBits, quantize_graph,
+};
 use driftlet_runtime::format::{ConcatMode, PoolMode, ResizeMode};
 
 /// A `.drift` file and its name.
 pub type File = (String, Vec<u8>);
 
-/// Every network in f32, f16 and in int8 with 16- and 8-bit activations.
+/// Every network in f32, f16 and in int8 with 16- and 8-bit activations, and with weights of 4 bits.
 pub fn files() -> Result<Vec<File>, QuantizeError> {
     let widths = [
-        ("f32", Precision::F32, Activations::Sixteen),
-        ("f16", Precision::F16, Activations::Sixteen),
-        ("int8", Precision::Int8, Activations::Sixteen),
-        ("int8-8", Precision::Int8, Activations::Eight),
+        ("f32", Precision::F32, Activations::Sixteen, WeightBits::Eight),
+        ("f16", Precision::F16, Activations::Sixteen, WeightBits::Eight),
+        ("int8", Precision::Int8, Activations::Sixteen, WeightBits::Eight),
+        ("int8-8", Precision::Int8, Activations::Eight, WeightBits::Eight),
+        ("int8-w4", Precision::Int8, Activations::Eight, WeightBits::Four),
     ];
     let mut files = Vec::new();
     for network in driftlet_matrix::graphs().into_iter().chain([Network { name: "looks", graph: looks() }]) {
-        for (ending, precision, activations) in widths {
+        for (ending, precision, activations, weights) in widths {
             let generates = !network.graph.nodes.iter().any(|node| matches!(node.op, Op::Input));
             if generates || precision != Precision::Int8 {
                 let name = format!("{}-{ending}", network.name);
-                let options = Options { activations, calibration_samples: Some(4), ..Options::new("", precision) };
+                let options =
+                    Options { activations, weights, calibration_samples: Some(4), ..Options::new("", precision) };
                 let made = |options: &Options| {
                     let mut file = Cursor::new(Vec::new());
                     quantize_graph(&network.graph, &Description::default(), options, &mut file)?;

@@ -1,17 +1,17 @@
 //! Linear layers and convolutions in integers.
 
+use std::borrow::Cow;
+
 use driftlet_runtime::format::DType;
-use driftlet_runtime::panels::{Panels, QUAD};
+use driftlet_runtime::panels::QUAD;
 
 use super::Choice;
-use super::fixed::{fixed_point, positive};
+use super::fixed::fixed_point;
+use super::rounding::{Grid, in_panels, nibbles};
 use crate::QuantizeError;
 use crate::bias::correction;
 use crate::graph::{Filter, Graph, Node};
-use crate::program::{Bytes, Program, Tensor, Tensors, tensor};
-
-/// Largest bias in integers: half of what the runtime admits, so that folding the input's zero point in cannot exceed it.
-const MAX_BIAS: f64 = (1 << 29) as f64;
+use crate::program::{Bytes, Program, Shared, Tensor, Tensors, row, tensor};
 
 /// Weights, biases and fixed-point factors.
 pub fn layer<'g>(
@@ -35,76 +35,74 @@ pub fn layer<'g>(
 
     let weights = balance.weights(graph, node, filter);
     let bias = balance.divide(node.output, &filter.bias);
-    let scales = channel_scales(filter, &weights, &bias, input_scale);
-    let steps = quantized(filter, &weights, &scales);
-    let rows = || steps.chunks_exact(filter.terms()).zip(&scales);
+    let rounded = choice.rounded[node.output].clone();
+    let grid = match &rounded {
+        Some(rounded) => rounded.grid.clone(),
+        None => Grid::new(choice.weights[node.output], filter, &weights, &bias, input_scale),
+    };
+    let integers = match &rounded {
+        Some(rounded) => &rounded.integers,
+        None => &grid.nearest(filter, &weights),
+    };
+    // What kernels multiply with.
+    let steps: Vec<i8> =
+        integers.iter().enumerate().map(|(i, &integer)| integer * grid.multiplier(filter, i)).collect();
+    let rows = || steps.chunks_exact(filter.terms()).zip(&grid.scales);
     let stored = rows().flat_map(|(row, scale)| row.iter().map(move |&w| f64::from(w) * scale));
     let mean = |value: usize, channel: usize| choice.means[value][channel] / choice.balance.factor(value, channel);
-    let correction = correction(graph, node, filter, (&weights, &stored.collect::<Vec<f64>>()), mean);
+    let biases: Vec<f64> = match rounded.as_ref().and_then(|rounded| rounded.bias.clone()) {
+        Some(bias) => bias,
+        None => {
+            let correction = correction(graph, node, filter, (&weights, &stored.collect::<Vec<f64>>()), mean);
+            bias.iter().zip(correction).map(|(&bias, correction)| f64::from(bias) + correction).collect()
+        }
+    };
     drop(weights);
 
-    let (mut biases, mut factors) = (Vec::new(), Vec::<i32>::new());
-    for (o, (((row, scale), &bias), correction)) in rows().zip(bias.iter()).zip(correction).enumerate() {
+    let (mut folded, mut factors) = (Vec::new(), Vec::<i32>::new());
+    for (o, ((row, scale), bias)) in rows().zip(biases).enumerate() {
         let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
-        let bias =
-            ((f64::from(bias) + correction) / (scale * input_scale)).round() as i64 - sum * i64::from(input_zero);
-        biases.push(i32::try_from(bias).map_err(|_| too_extreme(filter))?);
+        let bias = (bias / (scale * input_scale)).round() as i64 - sum * i64::from(input_zero);
+        folded.push(i32::try_from(bias).map_err(|_| too_extreme(filter))?);
         let pair = [scale * input_scale / output, residual.unwrap_or(0.0) * turned(o)];
         let ([multiplier, of_residual], shift) = fixed_point(pair, [31; 2]).ok_or_else(|| too_extreme(filter))?;
         factors.extend([multiplier, shift]);
         factors.extend(residual.map(|_| of_residual));
     }
     let depthwise = node.op.depthwise();
-    let inputs = if depthwise { filter.inputs } else { filter.inputs.next_multiple_of(QUAD) };
-    let dims = [filter.outputs, filter.kernel[0], filter.kernel[1], inputs];
+    let four = !grid.multipliers.is_empty();
     let fields = factors.len() / filter.outputs;
+    // One row is enough for equal ones.
+    if grid.one_scale() && factors.chunks_exact(fields).all(|row| row == &factors[..fields]) {
+        factors.truncate(fields);
+    }
+    let rows_of_factors = factors.len() / fields;
+    let inputs = if depthwise { filter.inputs } else { filter.inputs.next_multiple_of(QUAD) };
+    let (dtype, inputs) = if four { (DType::U8, inputs / 2) } else { (DType::I8, inputs) };
+    let dims = [filter.outputs, filter.kernel[0], filter.kernel[1], inputs];
+    let multipliers = grid.packed();
+    let shared = if four { Shared::New(row(DType::U8, &multipliers)) } else { Shared::None };
     Ok(Tensors {
         // Made again when they are written: those of all layers may not fit in memory.
         weight: Some(Tensor {
-            dtype: DType::I8,
+            dtype,
             dims,
             bytes: Bytes::Later(Box::new(move || {
-                let weights = quantized(filter, &balance.weights(graph, node, filter), &scales);
-                let stored = if depthwise { weights } else { in_panels(filter, &weights) };
-                bytemuck::cast_slice(&stored).to_vec()
+                let integers = match &rounded {
+                    Some(rounded) => Cow::Borrowed(&rounded.integers),
+                    None => Cow::Owned(grid.nearest(filter, &balance.weights(graph, node, filter))),
+                };
+                match (depthwise, four) {
+                    (true, _) => bytemuck::cast_slice(&integers).to_vec(),
+                    (_, false) => bytemuck::cast_slice(&in_panels(filter, &integers)).to_vec(),
+                    (_, true) => nibbles(&in_panels(filter, &integers)),
+                }
             })),
         }),
-        bias: Some(tensor(DType::I32, [1, 1, 1, filter.outputs], &biases)),
-        rescale: Some(tensor(DType::I32, [1, 1, filter.outputs, fields], &factors)),
-        ..Tensors::default()
+        shared,
+        bias: Some(tensor(DType::I32, [1, 1, 1, filter.outputs], &folded)),
+        rescale: Some(tensor(DType::I32, [1, 1, rows_of_factors, fields], &factors)),
     })
-}
-
-/// Step of each output channel's weights: the largest becomes 127.
-fn channel_scales(filter: &Filter, weights: &[f32], bias: &[f32], input_scale: f64) -> Vec<f64> {
-    let scale = |(row, &bias): (&[f32], &f32)| {
-        let reach = row.iter().fold(0.0, |max: f64, &w| max.max(f64::from(w).abs()));
-        // A channel with hardly any weight would turn its bias into a huge integer.
-        positive((reach / 127.0).max(f64::from(bias).abs() / (input_scale * MAX_BIAS)))
-    };
-    weights.chunks_exact(filter.terms()).zip(bias).map(scale).collect()
-}
-
-/// Weights in steps of their channels.
-fn quantized(filter: &Filter, weights: &[f32], scales: &[f64]) -> Vec<i8> {
-    let rows = weights.chunks_exact(filter.terms()).zip(scales);
-    rows.flat_map(|(row, scale)| row.iter().map(move |&w| (f64::from(w) / scale).round() as i8)).collect()
-}
-
-/// Weights `[outputs, kernel, kernel, inputs]` in the order of the file.
-fn in_panels(filter: &Filter, weights: &[i8]) -> Vec<i8> {
-    let (taps, inputs) = (filter.taps(), filter.inputs.next_multiple_of(QUAD));
-    let panels = Panels { outputs: filter.outputs, terms: taps * inputs, group: QUAD };
-    let mut stored = vec![0; panels.outputs * panels.terms];
-    for (o, row) in weights.chunks_exact(filter.terms()).enumerate() {
-        for (tap, weights) in row.chunks_exact(filter.inputs).enumerate() {
-            for (quad, weights) in weights.chunks(QUAD).enumerate() {
-                let at = panels.at(o, tap * inputs + quad * QUAD);
-                stored[at..at + weights.len()].copy_from_slice(weights);
-            }
-        }
-    }
-    stored
 }
 
 fn too_extreme(filter: &Filter) -> QuantizeError {

@@ -6,8 +6,12 @@ mod fixed;
 pub mod formats;
 mod functions;
 mod layers;
+pub mod rounding;
+
+use std::sync::Arc;
 
 use driftlet_runtime::format::{DType, NormMode, Precision, ResizeMode};
+use driftlet_runtime::panels::PANEL;
 
 use crate::QuantizeError;
 use crate::balance::Balance;
@@ -17,6 +21,7 @@ use crate::graph::{Graph, Node, Numbers, Op};
 use crate::program::{Program, Tensor, Tensors, row, tensor};
 use crate::sharing::Sharing;
 use fixed::{fixed_point, sixteen_bits};
+use rounding::{Rounded, WeightBits};
 
 /// What calibration and search decided about a graph.
 #[derive(Clone)]
@@ -29,6 +34,10 @@ pub struct Choice<'c> {
     pub balance: Balance,
     /// Which values have 8 bits.
     pub narrow: Vec<bool>,
+    /// Bits of the weights of the layer that writes a value.
+    pub weights: Vec<WeightBits>,
+    /// Weights of the layer that writes a value, where they are not the nearest.
+    pub rounded: Vec<Option<Arc<Rounded>>>,
 }
 
 /// The integer program of a graph.
@@ -42,12 +51,25 @@ pub fn program<'g>(graph: &'g Graph<'g>, choice: &Choice) -> Result<Program<'g>,
             Op::Attention(attention) => attention::tensors(&program, node, attention, &mut sharing)?,
             _ => tensors(&program, node, &choice.balance)?,
         };
-        program.push(node, tensors, scratch_len(graph, node, Precision::Int8));
+        let panel = match (&node.op, &tensors.weight, &tensors.rescale) {
+            (Op::Linear(filter) | Op::Conv2d { filter, .. }, Some(weight), Some(rescale))
+                if weight.dtype == DType::U8 =>
+            {
+                repeated(filter.outputs, rescale.dims) + PANEL.min(filter.outputs) * rounding::stored_terms(filter)
+            }
+            _ => 0,
+        };
+        program.push(node, tensors, panel + scratch_len(graph, node, Precision::Int8));
         if let (Op::Lookup(_), Some(op)) = (&node.op, program.ops.last_mut()) {
             op.count = functions::extra_bits(&program.values[node.output]);
         }
     }
     Ok(program)
+}
+
+/// Bytes for the scales of all outputs where the file has one row for them, of these dimensions.
+pub fn repeated(outputs: usize, [_, _, rows, fields]: [usize; 4]) -> usize {
+    if rows < outputs { 4 * outputs * fields } else { 0 }
 }
 
 fn tensors<'g>(program: &Program, node: &Node, balance: &Balance) -> Result<Tensors<'g>, QuantizeError> {

@@ -38,7 +38,8 @@ pub fn lives(program: &Program, section: Option<&Section>) -> Lives {
                         (value.first, value.last) = (section.first, program.ops.len());
                     }
                 }
-                None if value.last >= section.first => value.last = program.ops.len(),
+                // Working memory within bands is nobody's from one operator to the next.
+                None if value.first < section.first && value.last >= section.first => value.last = program.ops.len(),
                 None => {}
             }
         }

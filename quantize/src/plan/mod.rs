@@ -11,6 +11,7 @@ mod lives;
 mod presets;
 mod search;
 pub mod section;
+pub mod spare;
 #[cfg(test)]
 mod tests;
 

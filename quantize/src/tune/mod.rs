@@ -1,15 +1,19 @@
 //! Looks for the integers that change the pictures least.
 
 mod activations;
+pub mod mixed;
 mod trial;
+mod weights;
 
 use crate::balance::Balance;
 use crate::calibrate::Calibration;
 use crate::graph::Graph;
+use crate::integers::rounding::WeightBits;
 use crate::integers::{Choice, formats};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
 use crate::{Activations, Options, QuantizeError};
+use mixed::{Kept, LayerChoice};
 use trial::Trial;
 
 /// Decides about the integers of a graph. 16-bit activations hold everything that was seen; 8-bit ones are searched for.
@@ -20,15 +24,35 @@ pub fn choose<'c>(
     options: &Options,
     metadata: &Metadata,
     release: &dyn Fn(),
-) -> Result<Choice<'c>, QuantizeError> {
+) -> Result<(Choice<'c>, Vec<LayerChoice>), QuantizeError> {
     let balance = Balance::none(graph);
     let eight = |node| options.activations == Activations::Eight && formats::eight_bits_do(graph, node);
     let narrow: Vec<bool> = graph.nodes.iter().map(eight).collect();
-    let choice = Choice { ranges: calibration.ranges(&balance), means: &calibration.means, balance, narrow };
-    if !choice.narrow.contains(&true) {
-        return Ok(choice);
+    let mut choice = Choice {
+        ranges: calibration.ranges(&balance),
+        means: &calibration.means,
+        balance,
+        narrow,
+        weights: vec![WeightBits::Eight; graph.values.len()],
+        rounded: vec![None; graph.values.len()],
+    };
+    let (four, budget) = (options.weights == WeightBits::Four, options.budget);
+    if !four && budget.is_none() && !choice.narrow.contains(&true) {
+        return Ok((choice, Vec::new()));
     }
     let trial =
         Trial::new(graph, reference, (options.calibration_seed, calibration.summary.samples), metadata, release)?;
-    activations::choose(graph, calibration, &trial, choice)
+    if choice.narrow.contains(&true) {
+        choice = activations::choose(graph, calibration, &trial, choice)?;
+    }
+    let mut layers = Vec::new();
+    if let Some(budget) = budget {
+        let decided = mixed::choose(graph, &trial, metadata, &choice, budget)?;
+        let kept = |value| decided.iter().find(|(v, _)| *v == value).map_or(Kept::Eight, |(_, layer)| layer.kept);
+        weights::choose(graph, &trial, metadata, &mut choice, &kept)?;
+        layers = decided.into_iter().map(|(_, layer)| layer).collect();
+    } else if four {
+        weights::choose(graph, &trial, metadata, &mut choice, &|_| Kept::Four)?;
+    }
+    Ok((choice, layers))
 }

@@ -28,7 +28,8 @@ pub struct Trial<'t> {
     reference: &'t Runnable,
     metadata: &'t Metadata,
     release: &'t dyn Fn(),
-    first_seed: u64,
+    /// The first seed, and how many pictures calibrate.
+    pub seeds: (u64, u32),
     tanh: bool,
     expected: Vec<Vec<f32>>,
     /// Sum of squares of all of them.
@@ -42,17 +43,17 @@ impl<'t> Trial<'t> {
     pub fn new(
         graph: &'t Graph<'t>,
         reference: &'t Runnable,
-        (first_seed, samples): (u64, u32),
+        seeds: (u64, u32),
         metadata: &'t Metadata,
         release: &'t dyn Fn(),
     ) -> Result<Self, QuantizeError> {
-        let model = reference.model()?;
+        let (model, (first_seed, samples)) = (reference.model()?, seeds);
         let macs = macs(&model).max(1);
         let pictures = (JUDGEMENT / macs).clamp(4, PICTURES).min(samples.into());
         let tanh = graph.nodes.iter().any(|node| matches!(node.op, Op::Pixels { tanh: true }));
         let affordable = (SEARCH / (pictures * macs)).min(JUDGEMENTS) as usize;
         let (expected, energy) = (Vec::new(), 0.0);
-        let mut trial = Self { graph, reference, metadata, release, first_seed, tanh, expected, energy, affordable };
+        let mut trial = Self { graph, reference, metadata, release, seeds, tanh, expected, energy, affordable };
         trial.expected = outputs(&model, first_seed, pictures as u32, tanh);
         trial.energy = trial.expected.iter().flatten().map(|&x| f64::from(x).powi(2)).sum();
         reference.release();
@@ -69,7 +70,7 @@ impl<'t> Trial<'t> {
         self.reference.release();
         let runnable = Runnable::new(&program(self.graph, choice)?, self.metadata)?;
         (self.release)();
-        let outputs = outputs(&runnable.model()?, self.first_seed, self.expected.len() as u32, self.tanh);
+        let outputs = outputs(&runnable.model()?, self.seeds.0, self.expected.len() as u32, self.tanh);
         let differences = self.expected.iter().flatten().zip(outputs.iter().flatten());
         Ok(differences.map(|(&a, &b)| f64::from(a - b).powi(2)).sum::<f64>() / self.energy.max(f64::MIN_POSITIVE))
     }

@@ -7,7 +7,8 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::{Engine, Inputs, Memory, Operator, channels, positions};
 use crate::format::{DType, Function, OpKind};
 use crate::kernels::int8;
-use crate::kernels::{Kernels, matrix};
+use crate::kernels::{Geometry, Kernels, matrix};
+use crate::panels::{PANEL, QUAD};
 use crate::pixels;
 
 /// Runs one operator.
@@ -34,7 +35,7 @@ pub fn run(engine: Engine, step: &Operator, memory: Memory, inputs: &Inputs) {
                 *pixel = pixels::from_table(v, table);
             }
         }
-        OpKind::Linear | OpKind::Conv2d => conv(engine, step, bytes, memory.out),
+        OpKind::Linear | OpKind::Conv2d => layer(engine, step, memory),
         // The parse refuses them without the feature.
         _ if cfg!(feature = "transformer") => transformer::run(engine, step, memory, inputs),
         _ => {}
@@ -70,13 +71,44 @@ fn numbers<T: bytemuck::AnyBitPattern>(bytes: Option<&[u8]>) -> &[T] {
     cast_slice(bytes.unwrap_or_default())
 }
 
-fn conv(engine: Engine, step: &Operator, bytes: [Option<&[u8]>; 3], out: &mut [u8]) {
+/// A linear layer or convolution. Weights of 4 bits are expanded, as many panels at a time as working memory holds.
+fn layer(engine: Engine, step: &Operator, memory: Memory) {
+    let Memory { out, scratch, inputs: bytes } = memory;
+    let (model, op, geometry) = (step.model, &step.op, step.geometry());
+    let (bias, rescale): (&[i32], &[i32]) = (model.tensor_data(op.bias), model.tensor_data(op.rescale));
+    // The parse refuses 4 bits without the feature.
+    if !cfg!(feature = "nibbles") || model.tensor(op.weight).dtype == DType::I8 {
+        let weights = int8::Weights { weight: model.tensor_data(op.weight), first_panel: 0, bias, rescale };
+        conv(engine, step, &geometry, &weights, bytes, out);
+        return;
+    }
+    let panels = geometry.panels(QUAD);
+    // One row of scales may serve all outputs: kernels read a row for each.
+    let repeated = if panels.outputs > 1 && rescale.len() <= 3 { 4 * rescale.len() * panels.outputs } else { 0 };
+    let (rows, scratch) = scratch.split_at_mut(repeated);
+    let rows: &mut [i32] = cast_slice_mut(rows);
+    rows.chunks_exact_mut(rescale.len()).for_each(|row| row.copy_from_slice(rescale));
+    let rescale = if repeated > 0 { rows } else { rescale };
+    let (count, at_once) = (panels.outputs.div_ceil(PANEL), (scratch.len() / (PANEL * panels.terms)).max(1));
+    for first in (0..count).step_by(at_once) {
+        let chosen = first..count.min(first + at_once);
+        let len = (panels.outputs.min(chosen.end * PANEL) - first * PANEL) * panels.terms;
+        let expanded: &mut [i8] = cast_slice_mut(&mut scratch[..len]);
+        int8::expand(&panels, chosen, model.tensor_data(op.weight), model.tensor_data(op.shared), expanded);
+        let weights = int8::Weights { weight: expanded, first_panel: first, bias, rescale };
+        conv(engine, step, &geometry, &weights, bytes, out);
+    }
+}
+
+fn conv(
+    engine: Engine,
+    step: &Operator,
+    geometry: &Geometry,
+    weights: &int8::Weights,
+    bytes: [Option<&[u8]>; 3],
+    out: &mut [u8],
+) {
     let (op, output, input) = (&step.op, &step.output, step.operand(0));
-    let weights = int8::Weights {
-        weight: step.model.tensor_data(op.weight),
-        bias: step.model.tensor_data(op.bias),
-        rescale: step.model.tensor_data(op.rescale),
-    };
     let residual = match (&step.operands[1], bytes[1]) {
         (None, _) => int8::Residual::None,
         (Some(value), None) => int8::Residual::InPlace(value.zero_point.into()),
@@ -91,8 +123,8 @@ fn conv(engine: Engine, step: &Operator, bytes: [Option<&[u8]>; 3], out: &mut [u
         zero_point: output.zero_point.into(),
         bits: output.bits,
     };
-    let (geometry, x) = (step.geometry(), bytes[0].unwrap_or_default());
-    let (g, w, e, zero) = (&geometry, &weights, &epilogue, input.zero_point);
+    let x = bytes[0].unwrap_or_default();
+    let (g, w, e, zero) = (geometry, weights, &epilogue, input.zero_point);
     if matrix::takes(engine.kernels, g) {
         let Engine { kernels, workers } = engine;
         match (input.dtype == DType::I8, output.dtype == DType::I8) {

@@ -46,9 +46,6 @@ pub fn prove(model: &Model) -> Result<(), ParseError> {
         let error = |problem: Problem| ParseError::Op { index: at, problem: problem.text() };
         links(model, bands.first, index).map_err(|problem| error(problem.into()))?;
         let op = model.op(at);
-        if op.scratch != NONE {
-            return Err(error("an operator that runs in bands has working memory".into()));
-        }
         let whole = |&&input: &&u32| input != NONE && model.value(input).first < bands.first;
         if op.inputs.iter().filter(whole).any(|&input| model.value(input).last != model.op_count()) {
             return Err(error("what bands read does not live to the end".into()));

@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use aligned_vec::AVec;
 use driftlet_quantize::graph::Graph;
-use driftlet_quantize::{Activations, Description, Options, Precision, quantize_graph};
+use driftlet_quantize::{Activations, Description, Options, Precision, WeightBits, quantize_graph};
 use driftlet_runtime::format::ALIGN;
 
 use crate::PICTURES;
@@ -35,18 +35,33 @@ pub struct File {
     pub bytes: AVec<u8>,
 }
 
-/// Makes every file: each small network with 16- and with 8-bit activations (a name that ends with `-8`), golden generators
-/// and shipped models with 16.
+/// Small networks of which there are files with weights of 4 bits too: linear layers and convolutions in every form.
+const FOUR: [&str; 6] = ["dense", "wide", "transposed", "edge-conv", "dit", "decoder"];
+
+/// Makes every file: each small network with 16- and with 8-bit activations (a name that ends with `-8`), some with weights of
+/// 4 bits (`-w4`, `-w4-8`), golden generators and shipped models with 16.
 ///
 /// # Errors
 /// If a golden or shipped network cannot be read, or the quantizer refuses one.
 pub fn files() -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
-    for (activations, ending) in [(Activations::Sixteen, ""), (Activations::Eight, "-8")] {
+    for (weights, activations, ending) in [
+        (WeightBits::Eight, Activations::Sixteen, ""),
+        (WeightBits::Eight, Activations::Eight, "-8"),
+        (WeightBits::Four, Activations::Sixteen, "-w4"),
+        (WeightBits::Four, Activations::Eight, "-w4-8"),
+    ] {
         let mut add = |name: &str, make: &dyn Fn(&Options) -> Result<Vec<u8>, Failure>| -> Result<(), Failure> {
+            if weights == WeightBits::Four && !FOUR.contains(&name) {
+                return Ok(());
+            }
             let name = format!("{name}{ending}");
-            let options =
-                Options { activations, calibration_samples: Some(CALIBRATION), ..Options::new(&name, Precision::Int8) };
+            let options = Options {
+                activations,
+                weights,
+                calibration_samples: Some(CALIBRATION),
+                ..Options::new(&name, Precision::Int8)
+            };
             files.push(File { set: "networks", bytes: made(&name, make, &options)?, name, passes: PICTURES });
             Ok(())
         };
@@ -56,6 +71,18 @@ pub fn files() -> Result<Vec<File>, Failure> {
         for (name, make) in architectures() {
             add(name, &make)?;
         }
+    }
+    // Under a budget that asks for less than 4 bits everywhere: scales that all channels of a layer share.
+    for (name, make) in architectures().into_iter().take(1) {
+        let four = Options {
+            weights: WeightBits::Four,
+            activations: Activations::Eight,
+            calibration_samples: Some(CALIBRATION),
+            ..Options::new(&format!("{name}-budget"), Precision::Int8)
+        };
+        let len = make(&four)?.len();
+        let bytes = made(&four.name, &make, &Options { budget: Some(len - 64), ..four.clone() })?;
+        files.push(File { set: "networks", bytes, name: four.name, passes: PICTURES });
     }
     for (name, make) in golden()?.into_iter().chain(shipped()?) {
         let bytes = made(&name, &make, &Options::new(&name, Precision::Int8))?;

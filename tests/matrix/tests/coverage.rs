@@ -132,6 +132,18 @@ fn layer(tables: &Tables, op: &OpRecord, say: &mut dyn FnMut(&str)) {
     let input = input.map_or("nothing", width);
     say(&format!("mode {mode}, {input} to {}", width(output)));
     say(if op.function == Function::Relu { "relu" } else { "no relu" });
+    if let Some(weight) = tables.tensors.get(op.weight as usize).filter(|weight| weight.dtype == DType::U8) {
+        say(&format!("mode {mode}, 4 bits, {input}"));
+        let room = tables.values.get(op.scratch as usize).map_or(0, ValueRecord::elements);
+        let all = 2 * weight.dims.iter().map(|&d| d as usize).product::<usize>();
+        say(if room < all { "4 bits, some at a time" } else { "4 bits, all at once" });
+        if tables.tensors.get(op.rescale as usize).is_some_and(|scales| scales.dims[2] < weight.dims[0]) {
+            say("4 bits, one row of scales");
+        }
+        if weight.dims[0] % 16 > 0 && room < all {
+            say("4 bits, a narrow panel");
+        }
+    }
     match tables.operand(op, 1) {
         None => say("no residual"),
         Some(residual) if tables.in_place(op, 1) => {
@@ -236,6 +248,12 @@ fn wanted() -> Vec<String> {
     want(OpKind::Conv2d, &["mode 0, upsampling 2", "mode 1, upsampling 2", "mode 2, stride 3"]);
     want(OpKind::Conv2d, &["something behind the kernel's reach", "padding that is not 0", "one channel"]);
     want(OpKind::Linear, &["one position"]);
+    for kind in [OpKind::Linear, OpKind::Conv2d] {
+        want(kind, &["mode 0, 4 bits, i8", "mode 0, 4 bits, i16", "4 bits, some at a time", "4 bits, all at once"]);
+        want(kind, &["4 bits, a narrow panel"]);
+    }
+    want(OpKind::Linear, &["4 bits, one row of scales"]);
+    want(OpKind::Conv2d, &["mode 2, 4 bits, i8", "mode 2, 4 bits, i16"]);
     for kind in [OpKind::Linear, OpKind::Conv2d] {
         want(kind, &["relu", "no relu", "no residual", "wide i8", "wide i16"]);
         for tile in [4, 8, 16] {

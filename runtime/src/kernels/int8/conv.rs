@@ -1,8 +1,11 @@
 //! Convolutions and linear layers: 8-bit weights, 32-bit sums, one fixed-point rounding.
 
+use core::ops::Range;
+
 use super::fixed::{Int, round_shift};
 use crate::kernels::Geometry;
 use crate::kernels::matrix::{Layer, small};
+use crate::panels::{PANEL, Panels};
 
 /// Fixed-point scales of one output channel.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +63,25 @@ pub struct Epilogue<'a> {
 /// Weights of a convolution in [`Panels`](crate::panels::Panels) (depthwise `[channels, kernel height, kernel width, 1]`), bias with the input's zero
 /// point folded in, and `[out, 2]` scales (multiplier, shift), or `[out, 3]` with a residual (its factor).
 pub struct Weights<'a> {
+    /// All panels, or some that follow one another: only their outputs are computed.
     pub weight: &'a [i8],
+    /// The first panel that `weight` holds.
+    pub first_panel: usize,
     pub bias: &'a [i32],
     pub rescale: &'a [i32],
+}
+
+impl Weights<'_> {
+    /// The panels that there are.
+    pub fn panels(&self, panels: &Panels) -> Range<usize> {
+        self.first_panel..self.first_panel + self.weight.len().div_ceil(PANEL * panels.terms)
+    }
+
+    /// The weights of so many outputs, from the first of a panel on.
+    #[inline]
+    pub fn of(&self, panels: &Panels, panel: usize, outputs: usize) -> &[i8] {
+        &self.weight[panels.start(panel - self.first_panel)..][..outputs * panels.terms]
+    }
 }
 
 /// Convolution (plain, depthwise or transposed) or linear layer. A tap without an input reads `in_zero`, so that the
@@ -303,7 +322,7 @@ mod tests {
             let mut out: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();
             let inputs: Vec<I> = x.iter().map(|&v| I::saturate(v.into())).collect();
             let stored = if g.depthwise { weight.clone() } else { in_panels(&g, &weight) };
-            let weights = Weights { weight: &stored, bias: &folded, rescale: &rescale };
+            let weights = Weights { weight: &stored, first_panel: 0, bias: &folded, rescale: &rescale };
             for kernels in Kernels::available().filter(|&kernels| matrix::takes(kernels, &g)) {
                 for workers in [&Alone as &dyn Workers, &Backwards] {
                     let mut fast: Vec<O> = r.iter().map(|&v| O::saturate(v.into())).collect();

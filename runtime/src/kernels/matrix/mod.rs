@@ -184,15 +184,18 @@ fn run<I: Int + Sync, E: Element<I>, O: Send>(
     out: &mut [O],
 ) {
     let g = layer.g;
-    let (positions, panels) = (g.out_height * g.out_width, g.out_channels.div_ceil(PANEL));
-    let work = positions.saturating_mul(g.out_channels).saturating_mul(g.panels(QUAD).terms);
+    let (positions, panels) = (g.out_height * g.out_width, layer.w.panels(&g.panels(QUAD)));
+    let work = positions.saturating_mul(layer.w.weight.len());
     let parts = workers.count().min(work / WORTH).max(1);
-    let by_positions = positions >= parts * tile::ROWS || positions >= panels;
+    let by_positions = positions >= parts * tile::ROWS || positions >= panels.len();
     let part = |i: usize| {
         let share = |len: usize| len * i / parts..len * (i + 1) / parts;
         match by_positions {
-            true => Part { positions: share(positions), panels: 0..panels },
-            false => Part { positions: 0..positions, panels: share(panels) },
+            true => Part { positions: share(positions), panels: panels.clone() },
+            false => {
+                let share = share(panels.len());
+                Part { positions: 0..positions, panels: panels.start + share.start..panels.start + share.end }
+            }
         }
     };
     assert!(out.len() >= positions * g.out_channels);
@@ -252,7 +255,7 @@ unsafe fn compute<I: Int, E: Element<I>, O>(
             for group in chunks(chunk.clone(), GROUP / PANEL) {
                 let first = group.start * PANEL;
                 let width = g.out_channels.min(group.end * PANEL) - first;
-                let weight = &layer.w.weight[panels.start(group.start)..][..width * panels.terms];
+                let weight = layer.w.of(&panels, group.start, width);
                 // SAFETY: there are `positions.len()` rows, `width` outputs of as many weights, and room for their sums,
                 // which the product fills. The input and the room outlive the table.
                 let sums = unsafe {
@@ -305,7 +308,7 @@ unsafe fn start<I, E: Copy>(
     }
     let mut sums = [0; GROUP];
     for (group, starts) in outputs.step_by(GROUP).zip(starts.chunks_mut(GROUP)) {
-        let weight = &layer.w.weight[panels.start(group / PANEL)..][..starts.len() * panels.terms];
+        let weight = layer.w.of(&panels, group / PANEL, starts.len());
         // SAFETY: the caller's promise; there is room for the sums of a group.
         unsafe { (method.product)(zeros, 1, weight, panels.terms, sums.as_mut_ptr()) };
         for (start, sum) in starts.iter_mut().zip(sums) {

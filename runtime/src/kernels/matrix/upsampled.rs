@@ -79,9 +79,9 @@ pub unsafe fn compute<I: Int, E: Element<I>, O>(
     let mut products = [[0; SPAN * PANEL]; 3];
     let mut sides = [[0; COLUMNS * PANEL + PANEL]; 2];
     let mut sums = [0; 2 * COLUMNS * PANEL + PANEL];
-    for panel in 0..g.out_channels.div_ceil(PANEL) {
+    for panel in layer.w.panels(&panels) {
         let (first, width) = (panel * PANEL, panels.width(panel));
-        let weight = &layer.w.weight[panels.start(panel)..][..width * panels.terms];
+        let weight = layer.w.of(&panels, panel, width);
         let mut table = [MaybeUninit::uninit(); SPAN];
         let mut starts = [0; PANEL];
         let zeros = Room::new(&pixels, runs, [none; 2], room).padding_rows(1, TAPS, runs.len, &mut table);

@@ -1,8 +1,8 @@
 //! Linear layers and convolutions.
 
-use super::{Context, Proof, ensure, is_shift, positions};
+use super::{Context, Problem, Proof, ensure, is_shift, positions};
 use crate::format::{ConvMode, DType, Function, NONE, Precision, ValueRecord};
-use crate::panels::{PANEL, QUAD};
+use crate::panels::{PANEL, QUAD, SHARE};
 
 /// Largest sum of products, and what no bias reaches: together they stay below `2^31`.
 const MAX_SUM: u64 = 1 << 30;
@@ -10,7 +10,7 @@ const MAX_BIAS: u32 = 1 << 30;
 
 pub fn linear(c: &Context) -> Proof {
     let (input, residual) = (c.operand(0), &c.inputs[1]);
-    let dims = c.any_tensor(c.op.weight)?.dims;
+    let dims = filter_dims(c)?;
     let outputs = if c.integer() {
         ensure(dims[1..] == [1, 1, stored_inputs(c, input.shape[2])], "weight shape does not fit the input")?;
         dims[0]
@@ -21,13 +21,15 @@ pub fn linear(c: &Context) -> Proof {
     let fits = c.output.elements() as u64 == positions(input) * u64::from(outputs);
     ensure(fits, "output shape does not fit the weight")?;
     accumulation(c, input, residual, outputs, input.shape[2].into())?;
+    expansion(c, outputs, stored_inputs(c, input.shape[2]).into())?;
     zeros_fill_up(c, input.shape[2], outputs)
 }
 
 pub fn conv(c: &Context) -> Proof {
     let (input, residual) = (c.operand(0), &c.inputs[1]);
     let mode = ConvMode::from_code(c.op.mode).ok_or("unknown kind of convolution")?;
-    let dims = c.any_tensor(c.op.weight)?.dims;
+    ensure(mode != ConvMode::Depthwise || !c.nibbles(), "depthwise filters have 8 bits")?;
+    let dims = filter_dims(c)?;
     let [kernel_height, kernel_width, ins, outs] =
         if c.integer() { [dims[1], dims[2], dims[3], dims[0]] } else { dims };
     let (in_channels, out_channels) = (input.shape[2], c.output.shape[2]);
@@ -63,8 +65,33 @@ pub fn conv(c: &Context) -> Proof {
         };
         ensure(fits, "output size does not fit")?;
     }
-    accumulation(c, input, residual, outs, u64::from(kernel_height) * u64::from(kernel_width) * depth)?;
+    let taps = u64::from(kernel_height) * u64::from(kernel_width);
+    accumulation(c, input, residual, outs, taps * depth)?;
+    expansion(c, outs, taps * u64::from(ins))?;
     if mode == ConvMode::Depthwise { Ok(()) } else { zeros_fill_up(c, in_channels, outs) }
+}
+
+/// Dimensions of the filter: a byte holds two weights of 4 bits.
+fn filter_dims(c: &Context) -> Result<[u32; 4], Problem> {
+    let [a, b, d, bytes] = c.any_tensor(c.op.weight)?.dims;
+    // A tensor has fewer than 2^31 bytes.
+    Ok([a, b, d, if c.nibbles() { 2 * bytes } else { bytes }])
+}
+
+/// Weights of 4 bits bring multipliers, and working memory for some panels of weights of 8 bits, and for the scales of all outputs
+/// where one row serves them; others need neither.
+fn expansion(c: &Context, outputs: u32, terms: u64) -> Proof {
+    if !c.nibbles() {
+        return ensure(c.op.shared == NONE && c.op.scratch == NONE, "multipliers or working memory without need");
+    }
+    let multipliers = (u64::from(outputs) * terms.div_ceil(SHARE as u64)).div_ceil(2);
+    ensure(u64::from(outputs) * terms <= i32::MAX as u64, "a filter has more than 2^31 weights")?;
+    c.tensor(c.op.shared, DType::U8, [1, 1, 1, multipliers as u32])?;
+    let [_, _, rows, fields] = c.any_tensor(c.op.rescale)?.dims;
+    let scales = if rows < outputs { 4 * u64::from(outputs) * u64::from(fields) } else { 0 };
+    let panel = scales + u64::from(outputs).min(PANEL as u64) * terms;
+    let room = c.scratch.as_ref().map_or(0, |v| v.range().len() as u64);
+    ensure(room >= panel, "working memory holds no panel of weights")
 }
 
 /// Input channels of a stored filter: those of int8 models are filled up to whole groups.
@@ -80,14 +107,18 @@ fn zeros_fill_up(c: &Context, channels: u32, outputs: u32) -> Proof {
     if !c.integer() || used == 0 {
         return Ok(());
     }
-    let weights: &[i8] = c.model.tensor_data(c.op.weight);
-    let (terms, tap) = (weights.len() / outputs, channels.next_multiple_of(QUAD));
+    // A group has 4 bytes, or in 4 bits 2.
+    let (weights, group) = (c.model.tensor_bytes(c.op.weight), if c.nibbles() { QUAD / 2 } else { QUAD });
+    let (terms, tap) = (weights.len() / outputs, channels.div_ceil(QUAD) * group);
     for panel in weights.chunks(terms.saturating_mul(PANEL)) {
         let width = panel.len() / terms;
         // Of every tap the last group.
-        let last = panel.chunks_exact(tap * width).flat_map(|tap| &tap[tap.len() - QUAD * width..]);
-        let zero = last.enumerate().all(|(i, &weight)| i % QUAD < used || weight == 0);
-        ensure(zero, "a weight that fills a group up is not zero")?;
+        let last = panel.chunks_exact(tap * width).flat_map(|tap| tap[tap.len() - group * width..].chunks_exact(group));
+        let zero = |bytes: &[u8]| match *bytes {
+            [a, b] => u16::from_le_bytes([a, b]) >> (4 * used) == 0,
+            _ => bytes[used..].iter().all(|&weight| weight == 0),
+        };
+        ensure(last.into_iter().all(zero), "a weight that fills a group up is not zero")?;
     }
     Ok(())
 }
@@ -105,13 +136,17 @@ fn accumulation(c: &Context, input: &ValueRecord, residual: &Option<ValueRecord>
         Precision::F16 => (DType::F16, DType::F32),
         Precision::Int8 => (DType::I8, DType::I32),
     };
-    ensure(c.any_tensor(c.op.weight)?.dtype == weight_type, "weight has the wrong type")?;
+    let four = c.integer() && c.any_tensor(c.op.weight)?.dtype == DType::U8;
+    ensure(!four || c.nibbles(), "weights of 4 bits, which this runtime was built without (feature `nibbles`)")?;
+    ensure(c.nibbles() || c.any_tensor(c.op.weight)?.dtype == weight_type, "weight has the wrong type")?;
     c.tensor(c.op.bias, bias_type, [1, 1, 1, outputs])?;
     if !c.integer() {
         return ensure(c.op.rescale == NONE, "float layers have no fixed-point scales");
     }
     let fields = if residual.is_some() { 3 } else { 2 };
-    c.tensor(c.op.rescale, DType::I32, [1, 1, outputs, fields])?;
+    // With weights of 4 bits one row may serve all outputs.
+    let one = c.nibbles() && c.any_tensor(c.op.rescale)?.dims[2] == 1;
+    c.tensor(c.op.rescale, DType::I32, [1, 1, if one { 1 } else { outputs }, fields])?;
     // Products of 8-bit weights and inputs of so many bits.
     ensure(terms <= MAX_SUM && terms << (7 + input.bits - 1) <= MAX_SUM, "sums are too long for 32 bits")?;
     let biases: &[i32] = c.model.tensor_data(c.op.bias);

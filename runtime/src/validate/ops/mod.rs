@@ -45,8 +45,8 @@ fn takes(kind: OpKind) -> (u8, u8, u16) {
         OpKind::Noise | OpKind::Input => (0, 0, 0),
         OpKind::ClassEmbedding => (0, 0, WEIGHT),
         OpKind::StyleEmbedding | OpKind::GuidanceEmbedding => (1, 0, WEIGHT),
-        OpKind::Linear => (1, 1, FUNCTION | WEIGHT | BIAS | RESCALE),
-        OpKind::Conv2d => (1, 1, FUNCTION | WEIGHT | BIAS | RESCALE | MODE | WINDOW | COUNT),
+        OpKind::Linear => (1, 1, FUNCTION | WEIGHT | BIAS | RESCALE | SHARED | SCRATCH),
+        OpKind::Conv2d => (1, 1, FUNCTION | WEIGHT | BIAS | RESCALE | SHARED | SCRATCH | MODE | WINDOW | COUNT),
         OpKind::GlobalAvgPool => (1, 0, RESCALE),
         OpKind::Norm => (1, 2, MODE | WEIGHT | BIAS | RESCALE | COUNT),
         OpKind::Lookup => (1, 0, FUNCTION | WEIGHT | COUNT),
@@ -189,6 +189,13 @@ impl Context<'_> {
 
     fn integer(&self) -> bool {
         self.model.is_integer()
+    }
+
+    /// Whether the weights are of 4 bits, two a byte.
+    fn nibbles(&self) -> bool {
+        cfg!(feature = "nibbles")
+            && self.integer()
+            && self.any_tensor(self.op.weight).is_ok_and(|tensor| tensor.dtype == DType::U8)
     }
 
     /// A tensor that must be there, of a type and shape.

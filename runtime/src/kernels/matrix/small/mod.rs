@@ -159,7 +159,9 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
     let (quads, positions) = (panels.terms / QUAD, g.out_height * g.out_width);
     let finish = finish::Layer::new(w, epilogue, out, positions, g.out_channels);
     assert!(inputs.len() >= g.in_height * g.in_width * g.in_channels);
-    assert!(w.weight.len() >= panels.terms * g.out_channels && w.bias.len() == g.out_channels);
+    let chosen = w.panels(&panels);
+    let chosen = chosen.start * PANEL..g.out_channels.min(chosen.end * PANEL);
+    assert!(w.weight.len() >= panels.terms * chosen.len() && w.bias.len() == g.out_channels);
     // As words of 64 bits: groups are read by instructions that want them aligned.
     let mut room = [MaybeUninit::<u64>::uninit(); ROOM / QUAD];
     let room = room.as_mut_ptr().cast::<u8>();
@@ -170,9 +172,9 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
         let count = if positions - first >= M::WIDE { M::WIDE } else { 1 };
         // Groups of each position that there is room for.
         let most = ROOM / QUAD / count;
-        let mut first_output = 0;
-        while first_output < g.out_channels {
-            let left = g.out_channels - first_output;
+        let mut first_output = chosen.start;
+        while first_output < chosen.end {
+            let left = chosen.end - first_output;
             // A single position may take several full panels.
             let panels_at_once = if count == 1 { (left / PANEL).min(M::PANELS) } else { 1 };
             let outputs = left.min(PANEL * panels_at_once.max(1));
@@ -180,11 +182,11 @@ fn blocks<M: Tiles>(g: &Geometry, inputs: &Inputs, w: &Weights, epilogue: &Epilo
             let width = outputs.min(PANEL);
             // SAFETY: a panel has at most so many outputs as there is room for.
             unsafe { M::start(bias, count, sums.as_mut_ptr()) };
-            let mut weight = w.weight[first_output * panels.terms..].as_ptr();
+            let mut weight = w.weight[(first_output - chosen.start) * panels.terms..].as_ptr();
             let mut start = 0;
             while start < quads {
                 let len = most.min(quads - start);
-                if first_output == 0 || quads > most {
+                if first_output == chosen.start || quads > most {
                     gather::gather::<M>(g, inputs, &Piece { first: at, count, start, len, to: room });
                 }
                 let (panels, step) = (outputs.div_ceil(PANEL), panels.terms * PANEL);

@@ -1,0 +1,195 @@
+//! Bits of every layer's weights under a limit of bytes: each choice of each layer is tried alone, and what all of them together cost
+//! the pictures least is found exactly (a knapsack, by dynamic programming).
+
+use std::sync::Arc;
+
+use super::Trial;
+use super::weights::{Fit, layers};
+use crate::QuantizeError;
+use crate::graph::{Filter, Graph, Node};
+use crate::integers::rounding::{WeightBits, group_count, stored_terms};
+use crate::integers::{Choice, program};
+use crate::program::Metadata;
+use crate::runnable::Runnable;
+
+/// A layer's description in the file grows by so much when its signal-to-noise ratio is known.
+const LISTED: usize = 16;
+/// Bytes that another tensor and working memory take in the tables.
+const RECORDS: usize = 32 + 36;
+/// Steps of the limit in the knapsack.
+const STEPS: usize = 1 << 14;
+
+/// How the weights of a layer are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// 8 bits.
+    Eight,
+    /// 4 bits, a scale for each output channel.
+    Four,
+    /// 4 bits, one scale for all channels, and only the multipliers apart.
+    FourOfOneScale,
+}
+
+impl Kept {
+    /// Bits of a weight.
+    pub fn bits(self) -> WeightBits {
+        if self == Self::Eight { WeightBits::Eight } else { WeightBits::Four }
+    }
+}
+
+/// What was decided about a layer, and by what.
+#[derive(Clone, Debug)]
+pub struct LayerChoice {
+    /// The name of its weights.
+    pub name: String,
+    /// How they are kept.
+    pub kept: Kept,
+    /// Bytes of weights, multipliers and scales, and of records that only this choice needs.
+    pub bytes: usize,
+    /// Of every way to keep them: bytes, and what the squared error of the pictures, relative to their energy, grows by where only
+    /// this layer is kept so.
+    pub tried: Vec<(Kept, usize, f64)>,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Decides about every layer, with all at 8 bits as a start.
+pub fn choose(
+    graph: &Graph,
+    trial: &Trial,
+    metadata: &Metadata,
+    choice: &Choice,
+    limit: usize,
+) -> Result<Vec<(usize, LayerChoice)>, QuantizeError> {
+    let start = program(graph, choice)?;
+    let whole = Runnable::new(&start, metadata)?.len() + LISTED * graph.nodes.len();
+    let least_error = trial.error(choice)?;
+    let mut decided = Vec::new();
+    for (node, filter) in layers(graph) {
+        let mut tried = vec![(Kept::Eight, bytes(node, filter, Kept::Eight), 0.0)];
+        let fit = Fit::new(graph, trial, metadata, choice, node, filter)?;
+        for kept in [Kept::Four, Kept::FourOfOneScale] {
+            let mut alone = choice.clone();
+            alone.weights[node.output] = WeightBits::Four;
+            if let Some(fit) = &fit {
+                alone.rounded[node.output] = fit.closest(kept, false).map(Arc::new);
+            }
+            let one_scale = kept == Kept::FourOfOneScale
+                && alone.rounded[node.output].as_ref().is_some_and(|rounded| rounded.grid.one_scale());
+            // The nearest weights have a scale for each channel.
+            if kept == Kept::Four || one_scale && node.inputs[1].is_none() {
+                tried.push((kept, bytes(node, filter, kept), trial.error(&alone)? - least_error));
+            }
+        }
+        let choice = LayerChoice { name: filter.name.clone(), kept: Kept::Eight, bytes: tried[0].1, tried, why: "" };
+        decided.push((node.output, choice));
+    }
+    let eight: usize = decided.iter().map(|(_, layer)| layer.bytes).sum();
+    let rest = whole.saturating_sub(eight);
+    let least: usize = decided.iter().map(|(_, layer)| layer.tried.iter().map(|t| t.1).min().unwrap_or(0)).sum();
+    let too_small = || QuantizeError::Budget { budget: limit, least: rest + least };
+    let room = limit.checked_sub(rest).ok_or_else(too_small)?;
+    // What comes in and what goes out show most: 8 bits if the others can make up for it.
+    let ends = [0, decided.len().saturating_sub(1)];
+    let options = |keep_ends: bool| -> Vec<Vec<(usize, f64)>> {
+        let all = |(i, (_, layer)): (usize, &(usize, LayerChoice))| {
+            let count = if keep_ends && ends.contains(&i) { 1 } else { layer.tried.len() };
+            layer.tried[..count].iter().map(|&(_, bytes, error)| (bytes, error.max(0.0))).collect()
+        };
+        decided.iter().enumerate().map(all).collect()
+    };
+    let (found, ends_kept) = match knapsack(&options(true), room) {
+        Some(found) => (found, true),
+        None => (knapsack(&options(false), room).ok_or_else(too_small)?, false),
+    };
+    for (i, ((_, layer), &chosen)) in decided.iter_mut().zip(&found).enumerate() {
+        let (kept, bytes, _) = layer.tried[chosen];
+        (layer.kept, layer.bytes) = (kept, bytes);
+        layer.why = match kept {
+            Kept::Eight if ends_kept && ends.contains(&i) => "first or last layer",
+            Kept::Eight => "4 bits would cost more here than elsewhere",
+            Kept::Four => "costs the pictures little for the bytes it saves",
+            Kept::FourOfOneScale => {
+                "many channels of few weights: scales of their own would take much of what 4 bits save"
+            }
+        };
+    }
+    Ok(decided)
+}
+
+/// What a layer takes in the file, every tensor aligned.
+fn bytes(node: &Node, filter: &Filter, kept: Kept) -> usize {
+    let aligned = |len: usize| len.next_multiple_of(64);
+    let weights = filter.outputs * stored_terms(filter);
+    let row = if node.inputs[1].is_some() { 12 } else { 8 };
+    let (weights, rows) = match kept {
+        Kept::Eight => (aligned(weights), filter.outputs),
+        Kept::Four | Kept::FourOfOneScale => (
+            aligned(weights / 2) + aligned((filter.outputs * group_count(filter)).div_ceil(2)) + RECORDS,
+            if kept == Kept::Four { filter.outputs } else { 1 },
+        ),
+    };
+    weights + aligned(row * rows)
+}
+
+/// Of each list of choices one, bytes and cost, such that all fit the room and cost least; `None` where nothing fits.
+fn knapsack(options: &[Vec<(usize, f64)>], room: usize) -> Option<Vec<usize>> {
+    let unit = room.div_ceil(STEPS).max(1);
+    let steps = room / unit;
+    // The least cost of the layers so far in so many units, and the choice of the last.
+    let mut cost = vec![0.0; steps + 1];
+    let mut taken = Vec::new();
+    for choices in options {
+        let mut next = vec![f64::INFINITY; steps + 1];
+        let mut chosen = vec![usize::MAX; steps + 1];
+        for (i, &(bytes, error)) in choices.iter().enumerate() {
+            let size = bytes.div_ceil(unit);
+            for at in size..=steps {
+                let sum = cost[at - size] + error;
+                if sum < next[at] {
+                    (next[at], chosen[at]) = (sum, i);
+                }
+            }
+        }
+        cost = next;
+        taken.push(chosen);
+    }
+    let mut at = steps;
+    let mut found = vec![0; options.len()];
+    for (layer, choices) in options.iter().enumerate().rev() {
+        let chosen = taken[layer][at];
+        let &(bytes, _) = choices.get(chosen)?;
+        found[layer] = chosen;
+        at -= bytes.div_ceil(unit);
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_choice_that_fits_costs_less() {
+        let options: Vec<Vec<(usize, f64)>> = (0..7)
+            .map(|layer| (0..3).map(|c| (100 * (3 - c) + 37 * layer, (c * c * (layer * 5 % 7 + 1)) as f64)).collect())
+            .collect();
+        let total = |choice: &[usize]| {
+            let chosen = choice.iter().zip(&options).map(|(&c, options)| options[c]);
+            chosen.fold((0, 0.0), |sum, (bytes, cost)| (sum.0 + bytes, sum.1 + cost))
+        };
+        for room in [1476, 1480, 1600, 1777, 2000, 2500, 9999] {
+            let found = knapsack(&options, room);
+            let all = (0..3usize.pow(7)).map(|code| (0..7).map(|i| code / 3usize.pow(i) % 3).collect::<Vec<_>>());
+            let best = all.map(|choice| total(&choice)).filter(|&(bytes, _)| bytes <= room).map(|(_, cost)| cost);
+            let best = best.fold(f64::INFINITY, f64::min);
+            match found {
+                None => assert!(best.is_infinite(), "{room}"),
+                Some(found) => {
+                    let (bytes, cost) = total(&found);
+                    assert!(bytes <= room && cost == best, "{room}: {cost} instead of {best}");
+                }
+            }
+        }
+    }
+}
