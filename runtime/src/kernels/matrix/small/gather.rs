@@ -148,6 +148,7 @@ impl Target<'_> {
 
     /// Copies groups of a tap that has so many inputs from there on; a last group that is not full is filled up with what comes
     /// behind, which meets weights of zero.
+    #[inline(never)]
     fn copy_tap<M: Tiles>(&mut self, from: usize, quads: usize, channels: usize) {
         if from + quads * QUAD <= self.inputs.len {
             return self.copy::<M>(from, quads);
@@ -171,6 +172,7 @@ impl Target<'_> {
     }
 
     /// Writes groups of the padding.
+    #[inline(never)]
     fn fill<M: Tiles>(&mut self, quads: usize) {
         for _ in 0..quads {
             // SAFETY: there is room for all groups of the piece, aligned to their size.
