@@ -36,6 +36,10 @@ pub struct Config {
     /// Arithmetic of the networks; weights, losses and the optimizer are in f32 either way.
     #[serde(default)]
     pub precision: Precision,
+    /// Bits that weights of convolutions and linear layers are rounded to while the network computes, 4; they train, and lie in
+    /// checkpoints, unrounded. So the network gets used to what `quantize --weights 4` does to it. Not rounded if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_bits: Option<u32>,
     /// Keep fewer activations for the backward pass and compute them again: less memory, more time.
     #[serde(default)]
     pub checkpointing: bool,
@@ -326,6 +330,7 @@ fn check(config: &Config) -> Result<(), String> {
     let ensure = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(problem.to_owned()) };
     ensure(config.steps > 0, "steps must be at least 1")?;
     ensure(config.devices > 0, "devices must be at least 1")?;
+    ensure(matches!(config.weight_bits, None | Some(4)), "weight_bits must be 4, or left out")?;
     config.data.check()?;
     config.field.check()?;
     ensure(log.every > 0 && log.review_every > 0 && log.checkpoint_every > 0, "log: intervals must be at least 1")?;
@@ -400,6 +405,7 @@ mod tests {
             ("optimizer.ema=1.5", "optimizer.ema"),
             ("steps=0", "steps"),
             ("classifier.batch=x", "batch"),
+            ("weight_bits=3", "weight_bits"),
             ("steps", "key=value"),
         ] {
             let error = loaded(MINIMAL, &[set]).expect_err(set);

@@ -166,6 +166,31 @@ fn half_precision_stays_close() -> Outcome {
     Ok(())
 }
 
+/// Weights of 4 bits change the loss, not what a checkpoint can hold: steps far smaller than theirs are kept, and go on when a
+/// run is resumed.
+#[test]
+fn weights_of_four_bits_are_trained_for() -> Outcome {
+    let Some((directory, config)) = workshop(GENERATOR)? else { return Ok(()) };
+    let (plain, rounded, broken) =
+        (directory.path().join("plain"), directory.path().join("rounded"), directory.path().join("broken"));
+    run(&config, &plain, false, &["steps=2"])?;
+    run(&config, &rounded, false, &["steps=2", "weight_bits=4"])?;
+    for ((_, a, _), (_, b, norm)) in losses(&plain)?.into_iter().zip(losses(&rounded)?) {
+        assert!(a != b && (a - b).abs() < 0.2 * a && norm > 0.0, "{a} {b} {norm}");
+    }
+    run(&config, &broken, false, &["steps=1", "weight_bits=4"])?;
+    run(&config, &broken, true, &["steps=2", "weight_bits=4"])?;
+    let weights = |out: &Path| Checkpoint::load(&out.join("checkpoint")).map(|checkpoint| checkpoint.tensors);
+    assert_eq!(weights(&rounded)?, weights(&broken)?);
+    let (plain, rounded) = (weights(&plain)?, weights(&rounded)?);
+    for (name, tensor) in &rounded {
+        let far = tensor.data.iter().zip(&plain[name].data).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+        assert!(far < 5e-3, "{name} is rounded itself, by {far}");
+    }
+    assert_ne!(plain, rounded);
+    Ok(())
+}
+
 /// The paper's networks at a small size.
 #[test]
 fn transformers_and_masked_autoencoders_train() -> Outcome {

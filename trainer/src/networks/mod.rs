@@ -12,6 +12,7 @@ mod layers;
 mod mlp;
 mod precision;
 mod resnet_mae;
+mod rounding;
 mod weights;
 
 pub use classifier::Classifier;
@@ -24,4 +25,5 @@ pub use generator::{Generator, Inputs};
 pub use mlp::Mlp;
 pub use precision::in_precision;
 pub use resnet_mae::ResnetMae;
+pub use rounding::in_four_bits;
 pub use weights::{average, export, import};

@@ -19,7 +19,7 @@ use driftlet_checkpoint::{Architecture, Checkpoint, Config as CheckpointConfig, 
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::networks::{average, export, import};
+use crate::networks::{average, export, import, in_four_bits};
 use crate::{TrainError, TrainOptions};
 use log::Log;
 use parts::Gradient;
@@ -122,12 +122,12 @@ pub fn run<B: AutodiffBackend, T: Task<B> + Send>(
     let interrupted = interruption();
     let mut log = Log::open(&directory.0, start, config.steps)?;
     if start == 0 {
-        report(&directory, &mut log, 0, tasks[0].review(&averages[0])?)?;
+        report(&directory, &mut log, 0, tasks[0].review(&rounded(&averages[0], config))?)?;
     }
     let mut since_log = (Instant::now(), 0usize);
     for step in start + 1..=config.steps {
         let Gradient { loss: value, mut gradients, mut figures, samples } =
-            parts::gradient(tasks, devices, &network, config.precision, step);
+            parts::gradient(tasks, devices, &network, config, step);
         let norm = gradient::clip(&network, &mut gradients, settings.clip_norm);
         let not_finite = |what| TrainError::NotFinite { step, what, checkpoint: directory.checkpoint() };
         if !value.is_finite() {
@@ -157,7 +157,7 @@ pub fn run<B: AutodiffBackend, T: Task<B> + Send>(
             since_log = (Instant::now(), 0);
         }
         if due(config.log.review_every) {
-            report(&directory, &mut log, step, tasks[0].review(&averages[0])?)?;
+            report(&directory, &mut log, step, tasks[0].review(&rounded(&averages[0], config))?)?;
             since_log = (Instant::now(), 0);
         }
         if due(config.log.checkpoint_every) {
@@ -173,6 +173,12 @@ pub fn run<B: AutodiffBackend, T: Task<B> + Send>(
     }
     log.finish(&format!("{}: done", directory.checkpoint().display()));
     Ok(())
+}
+
+/// A network with the weights that it is to compute with; see `Config::weight_bits`.
+fn rounded<B: Backend, M: Module<B>>(network: &M, config: &Config) -> M {
+    let network = network.clone();
+    if config.weight_bits.is_some() { in_four_bits(network) } else { network }
 }
 
 /// Writes what a review found.

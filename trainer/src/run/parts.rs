@@ -10,8 +10,8 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, FloatDType};
 use serde_json::{Map, Value};
 
-use super::{StepLoss, Task};
-use crate::config::Precision;
+use super::{StepLoss, Task, rounded};
+use crate::config::{Config, Precision};
 use crate::networks::in_precision;
 
 /// Loss, gradient and figures of a whole step, or of a part of it.
@@ -32,7 +32,7 @@ pub fn gradient<B: AutodiffBackend, T: Task<B> + Send>(
     tasks: &mut [T],
     devices: &[B::Device],
     network: &T::Network,
-    precision: Precision,
+    config: &Config,
     step: u64,
 ) -> Gradient {
     let (parts, count) = (tasks[0].parts(), devices.len());
@@ -45,7 +45,7 @@ pub fn gradient<B: AutodiffBackend, T: Task<B> + Send>(
         sum.accumulate(network, part.gradients);
     };
     if let ([task], [_]) = (&mut *tasks, devices) {
-        work(task, network, precision, step, 0..parts).for_each(add);
+        work(task, network, config, step, 0..parts).for_each(add);
     } else {
         let mut worked = thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -53,7 +53,7 @@ pub fn gradient<B: AutodiffBackend, T: Task<B> + Send>(
                 let network = network.clone().fork(device);
                 let own = (first..parts).step_by(count);
                 // So that devices wait for nobody: what they found stays with them until all are done.
-                threads.push(scope.spawn(move || work(task, &network, precision, step, own).collect::<Vec<_>>()));
+                threads.push(scope.spawn(move || work(task, &network, config, step, own).collect::<Vec<_>>()));
             }
             let join = |thread: thread::ScopedJoinHandle<'_, Vec<Gradient>>| match thread.join() {
                 Ok(worked) => worked.into_iter(),
@@ -74,16 +74,17 @@ pub fn gradient<B: AutodiffBackend, T: Task<B> + Send>(
 fn work<B: AutodiffBackend, T: Task<B>>(
     task: &mut T,
     network: &T::Network,
-    precision: Precision,
+    config: &Config,
     step: u64,
     own: impl Iterator<Item = usize>,
 ) -> impl Iterator<Item = Gradient> {
     let parts = task.parts() as f64;
     own.map(move |part| {
         // Anew for each part: a backward pass uses up its graph, and the casts with it.
-        let computing = match precision {
-            Precision::F32 => network.clone(),
-            Precision::Bf16 => in_precision(network.clone(), FloatDType::BF16),
+        let computing = rounded(network, config);
+        let computing = match config.precision {
+            Precision::F32 => computing,
+            Precision::Bf16 => in_precision(computing, FloatDType::BF16),
         };
         let StepLoss { loss, figures, samples } = task.loss(&computing, step, part);
         let loss = loss.div_scalar(parts);
