@@ -75,6 +75,21 @@ pub enum RamLimit {
     Least,
 }
 
+/// What makes an int8 model's pictures nearer to those of the float model; all of it is used unless [`Options::without`] names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Technique {
+    /// Channels of 8-bit activations brought to a common range.
+    Balance,
+    /// Ranges of 8-bit activations by the error of the pictures; without it they hold all that was seen.
+    Ranges,
+    /// Biases that take back what rounded weights shift. Fitted weights have biases of their own.
+    Bias,
+    /// Weights of 4 bits fitted to the layer's inputs; without it they are the nearest.
+    Fit,
+    /// Fitted weights that make up for the errors of the layers before.
+    Errors,
+}
+
 /// How to quantize.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -95,6 +110,8 @@ pub struct Options {
     pub calibration_seed: u64,
     /// What the arena may take.
     pub ram_limit: RamLimit,
+    /// What is left out, for [`Precision::Int8`], to see what it is worth.
+    pub without: Vec<Technique>,
 }
 
 impl Options {
@@ -109,13 +126,20 @@ impl Options {
             calibration_samples: None,
             calibration_seed: 1 << 32,
             ram_limit: RamLimit::None,
+            without: Vec::new(),
         }
+    }
+
+    /// Whether a technique is used.
+    fn uses(&self, technique: Technique) -> bool {
+        !self.without.contains(&technique)
     }
 
     /// What decides about ranges, for the file's description.
     fn method(&self) -> &'static str {
         match (self.precision, self.activations) {
-            (Precision::Int8, Activations::Eight) => "error of the pictures",
+            (Precision::Int8, Activations::Eight) if self.uses(Technique::Ranges) => "error of the pictures",
+            (Precision::Int8, Activations::Eight) => "extremes",
             _ => "mean squared error",
         }
     }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
 use driftlet_quantize::{
-    Activations, Kept, LayerChoice, Options, Precision, RamLimit, WeightBits, quantize_to, quantize_with_decoder_to,
+    Activations, Kept, LayerChoice, Options, Precision, RamLimit, Technique, WeightBits, quantize_to,
+    quantize_with_decoder_to,
 };
 
 use crate::model_file::{ModelFile, name_of};
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// Print what every layer got under the budget, and why
     #[arg(long, requires = "budget")]
     explain: bool,
+    /// Leave out what makes an int8 model's pictures better, to see what it is worth
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TECHNIQUES")]
+    without: Vec<TechniqueName>,
     /// File to write
     #[arg(long)]
     out: PathBuf,
@@ -86,6 +90,33 @@ enum WeightWidth {
     Eight,
 }
 
+/// Techniques on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TechniqueName {
+    /// Channels of 8-bit activations brought to a common range
+    Balance,
+    /// Ranges of 8-bit activations by the error of the pictures
+    Ranges,
+    /// Correction of biases
+    Bias,
+    /// Weights of 4 bits fitted to the layer's inputs
+    Fit,
+    /// Fitted weights that make up for the errors of the layers before
+    Errors,
+}
+
+impl From<TechniqueName> for Technique {
+    fn from(name: TechniqueName) -> Self {
+        match name {
+            TechniqueName::Balance => Technique::Balance,
+            TechniqueName::Ranges => Technique::Ranges,
+            TechniqueName::Bias => Technique::Bias,
+            TechniqueName::Fit => Technique::Fit,
+            TechniqueName::Errors => Technique::Errors,
+        }
+    }
+}
+
 /// Names of precisions on the command line.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum PrecisionName {
@@ -126,6 +157,9 @@ fn write(arguments: &Arguments) -> Result<()> {
     if arguments.budget.is_some() && precision != Precision::Int8 {
         bail!("--budget is for --precision int8: {} files have one width of weights", precision.name());
     }
+    if !arguments.without.is_empty() && precision != Precision::Int8 {
+        bail!("--without is for --precision int8: it leaves out what only integers need");
+    }
     let mut options = Options::new(&name_of(&arguments.checkpoint), precision);
     options.budget = arguments.budget;
     options.activations = match arguments.activations {
@@ -137,6 +171,7 @@ fn write(arguments: &Arguments) -> Result<()> {
         WeightWidth::Eight => WeightBits::Eight,
     };
     options.calibration_samples = arguments.calibration_samples;
+    options.without = arguments.without.iter().map(|&name| name.into()).collect();
     options.ram_limit = arguments.ram_limit.unwrap_or_default();
     let (mut refused, mut layers) = (None, Vec::new());
     let written = write_atomic_with(&arguments.out, |temporary| {

@@ -52,6 +52,7 @@ pub fn layer<'g>(
     let mean = |value: usize, channel: usize| choice.means[value][channel] / choice.balance.factor(value, channel);
     let biases: Vec<f64> = match rounded.as_ref().and_then(|rounded| rounded.bias.clone()) {
         Some(bias) => bias,
+        None if !choice.corrects_bias => bias.iter().map(|&bias| bias.into()).collect(),
         None => {
             let correction = correction(graph, node, filter, (&weights, &stored.collect::<Vec<f64>>()), mean);
             bias.iter().zip(correction).map(|(&bias, correction)| f64::from(bias) + correction).collect()

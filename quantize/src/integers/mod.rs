@@ -30,6 +30,8 @@ pub struct Choice<'c> {
     pub ranges: Vec<Range>,
     /// Of every channel of every value.
     pub means: &'c [Vec<f64>],
+    /// Whether biases take back what rounded weights shift.
+    pub corrects_bias: bool,
     /// Factors of channels.
     pub balance: Balance,
     /// Which values have 8 bits.

@@ -4,12 +4,12 @@
 //! the pictures. A network of which pictures take long gets a short list, and no second part.
 
 use super::Trial;
-use crate::QuantizeError;
 use crate::balance::Balance;
 use crate::calibrate::histogram::{Criterion, Histogram, count};
 use crate::calibrate::{Calibration, Range};
 use crate::graph::{Graph, ValueId};
 use crate::integers::Choice;
+use crate::{Options, QuantizeError, Technique};
 
 /// Strengths of balancing, the first of them in the short list too.
 const STRENGTHS: [f64; 4] = [0.5, 0.0, 0.75, 1.0];
@@ -25,17 +25,21 @@ pub fn choose<'c>(
     graph: &Graph,
     calibration: &Calibration,
     trial: &Trial,
+    options: &Options,
     start: Choice<'c>,
 ) -> Result<Choice<'c>, QuantizeError> {
     let every = STRENGTHS.len() * Criterion::ALL.len();
     let (strengths, criteria) = if trial.affordable < every { SHORT } else { (STRENGTHS.len(), Criterion::ALL.len()) };
+    let strengths = if options.uses(Technique::Balance) { &STRENGTHS[..strengths] } else { &[0.0] };
+    let chosen_ranges = options.uses(Technique::Ranges);
+    let criteria = if chosen_ranges { &Criterion::ALL[..criteria] } else { &[Criterion::MinMax] };
     let mut best: Option<(f64, Choice)> = None;
     let mut histograms = Vec::new();
-    for &strength in &STRENGTHS[..strengths] {
+    for &strength in strengths {
         let balance = Balance::new(graph, calibration, &start.narrow, strength);
         let counted = count(&trial.reference()?, graph, calibration, &balance);
         let mut better = false;
-        for &criterion in &Criterion::ALL[..criteria] {
+        for &criterion in criteria {
             let mut ranges = calibration.ranges(&balance);
             for value in (0..ranges.len()).filter(|&v| start.narrow[v]) {
                 ranges[value] = counted[value].range(criterion);
@@ -51,8 +55,11 @@ pub fn choose<'c>(
         }
     }
     let Some((mut least, mut choice)) = best else { return Ok(start) };
+    if !chosen_ranges {
+        return Ok(choice);
+    }
     let narrow: Vec<ValueId> = (0..graph.values.len()).filter(|&v| start.narrow[v]).collect();
-    let mut left = trial.affordable.saturating_sub(strengths * criteria);
+    let mut left = trial.affordable.saturating_sub(strengths.len() * criteria.len());
     for value in (0..ROUNDS).flat_map(|_| &narrow).copied() {
         let ranges = candidates(&histograms[value], choice.ranges[value]);
         for range in ranges.into_iter().take(left) {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::Trial;
 use super::weights::{Fit, layers};
-use crate::QuantizeError;
 use crate::graph::{Filter, Graph, Node};
 use crate::integers::rounding::{WeightBits, group_count, stored_terms};
 use crate::integers::{Choice, program};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
+use crate::{Options, QuantizeError, Technique};
 
 /// A layer's description in the file grows by so much when its signal-to-noise ratio is known.
 const LISTED: usize = 16;
@@ -50,7 +50,7 @@ pub struct LayerChoice {
     /// this layer is kept so.
     pub tried: Vec<(Kept, usize, f64)>,
     /// Why.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// Decides about every layer, with all at 8 bits as a start.
@@ -59,7 +59,7 @@ pub fn choose(
     trial: &Trial,
     metadata: &Metadata,
     choice: &Choice,
-    limit: usize,
+    (limit, options): (usize, &Options),
 ) -> Result<Vec<(usize, LayerChoice)>, QuantizeError> {
     let start = program(graph, choice)?;
     let whole = Runnable::new(&start, metadata)?.len() + LISTED * graph.nodes.len();
@@ -67,7 +67,8 @@ pub fn choose(
     let mut decided = Vec::new();
     for (node, filter) in layers(graph) {
         let mut tried = vec![(Kept::Eight, bytes(node, filter, Kept::Eight), 0.0)];
-        let fit = Fit::new(graph, trial, metadata, choice, node, filter)?;
+        let fits = options.uses(Technique::Fit);
+        let fit = if fits { Fit::new(graph, trial, metadata, choice, node, filter)? } else { None };
         for kept in [Kept::Four, Kept::FourOfOneScale] {
             let mut alone = choice.clone();
             alone.weights[node.output] = WeightBits::Four;
@@ -81,7 +82,8 @@ pub fn choose(
                 tried.push((kept, bytes(node, filter, kept), trial.error(&alone)? - least_error));
             }
         }
-        let choice = LayerChoice { name: filter.name.clone(), kept: Kept::Eight, bytes: tried[0].1, tried, why: "" };
+        let choice =
+            LayerChoice { name: filter.name.clone(), kept: Kept::Eight, bytes: tried[0].1, tried, why: String::new() };
         decided.push((node.output, choice));
     }
     let eight: usize = decided.iter().map(|(_, layer)| layer.bytes).sum();
@@ -91,30 +93,67 @@ pub fn choose(
     let room = limit.checked_sub(rest).ok_or_else(too_small)?;
     // What comes in and what goes out show most: 8 bits if the others can make up for it.
     let ends = [0, decided.len().saturating_sub(1)];
-    let options = |keep_ends: bool| -> Vec<Vec<(usize, f64)>> {
+    let choices = |keep_ends: bool| -> Vec<Vec<(usize, f64)>> {
         let all = |(i, (_, layer)): (usize, &(usize, LayerChoice))| {
             let count = if keep_ends && ends.contains(&i) { 1 } else { layer.tried.len() };
             layer.tried[..count].iter().map(|&(_, bytes, error)| (bytes, error.max(0.0))).collect()
         };
         decided.iter().enumerate().map(all).collect()
     };
-    let (found, ends_kept) = match knapsack(&options(true), room) {
+    let (found, ends_kept) = match knapsack(&choices(true), room) {
         Some(found) => (found, true),
-        None => (knapsack(&options(false), room).ok_or_else(too_small)?, false),
+        None => (knapsack(&choices(false), room).ok_or_else(too_small)?, false),
     };
-    for (i, ((_, layer), &chosen)) in decided.iter_mut().zip(&found).enumerate() {
-        let (kept, bytes, _) = layer.tried[chosen];
-        (layer.kept, layer.bytes) = (kept, bytes);
-        layer.why = match kept {
-            Kept::Eight if ends_kept && ends.contains(&i) => "first or last layer",
-            Kept::Eight => "4 bits would cost more here than elsewhere",
-            Kept::Four => "costs the pictures little for the bytes it saves",
-            Kept::FourOfOneScale => {
-                "many channels of few weights: scales of their own would take much of what 4 bits save"
-            }
-        };
+    for ((_, layer), &chosen) in decided.iter_mut().zip(&found) {
+        (layer.kept, layer.bytes, _) = layer.tried[chosen];
     }
+    let why: Vec<String> = (0..decided.len())
+        .map(|i| if ends_kept && ends.contains(&i) { "first or last layer".into() } else { why(&decided, i) })
+        .collect();
+    decided.iter_mut().zip(why).for_each(|((_, layer), why)| layer.why = why);
     Ok(decided)
+}
+
+/// The reason for a choice; true because no other choices that fit cost less.
+fn why(decided: &[(usize, LayerChoice)], i: usize) -> String {
+    // What another choice saves, and what it costs.
+    let against_eight = |layer: &LayerChoice, kept: Kept| {
+        let of = |kept| {
+            layer.tried.iter().find(|tried| tried.0 == kept).map_or((0, 0.0), |&(_, bytes, error)| (bytes, error))
+        };
+        let ((eight, _), (bytes, error)) = (of(Kept::Eight), of(kept));
+        (eight as i64 - bytes as i64, error.max(0.0))
+    };
+    let layer = &decided[i].1;
+    let narrowed = || decided.iter().filter(|(_, l)| l.kept != Kept::Eight).map(|(_, l)| against_eight(l, l.kept));
+    let (saved, error) = against_eight(layer, layer.kept);
+    match layer.kept {
+        Kept::Eight => {
+            let (saved, error) = against_eight(layer, Kept::Four);
+            if saved <= 0 {
+                "4 bits would save nothing".into()
+            } else if narrowed().next().is_none() {
+                "all layers fit with 8 bits".into()
+            } else if narrowed().all(|(_, other)| other <= error) {
+                "4 bits would cost the pictures more here than in any layer that has them".into()
+            } else {
+                format!("4 bits would save {saved} bytes, too few for any layer that costs more to go back to 8 bits")
+            }
+        }
+        Kept::Four if narrowed().all(|(_, other)| other >= error) => {
+            "4 bits cost the pictures less here than in any other layer that has them".into()
+        }
+        Kept::Four => {
+            format!("saves {saved} bytes; to save them elsewhere would cost the pictures more, or cannot be done")
+        }
+        Kept::FourOfOneScale => {
+            let more = saved - against_eight(layer, Kept::Four).0;
+            format!(
+                "saves {saved} bytes, {more} of them scales of channels; to save them elsewhere would cost the pictures more, \
+                 or cannot be done"
+            )
+        }
+    }
 }
 
 /// What a layer takes in the file, every tensor aligned.
@@ -191,5 +230,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn reasons_are_true() {
+        let layer = |kept, eight: usize, four: (usize, f64)| {
+            let tried = vec![(Kept::Eight, eight, 0.0), (Kept::Four, four.0, four.1)];
+            (0, LayerChoice { name: String::new(), kept, bytes: 0, tried, why: String::new() })
+        };
+        let decided = [
+            layer(Kept::Four, 1000, (600, 0.002)),
+            layer(Kept::Four, 1000, (600, 0.001)),
+            layer(Kept::Eight, 100, (60, 0.0005)),
+            layer(Kept::Eight, 1000, (600, 0.003)),
+            layer(Kept::Eight, 64, (96, 0.1)),
+        ];
+        assert!(why(&decided, 0).starts_with("saves 400 bytes; "));
+        assert!(why(&decided, 1).contains("less here than in any other layer"));
+        assert!(why(&decided, 2).contains("would save 40 bytes, too few"));
+        assert!(why(&decided, 3).contains("more here than in any layer that has them"));
+        assert!(why(&decided, 4).contains("save nothing"));
+        assert!(why(&decided[2..], 0).contains("all layers fit"));
     }
 }

@@ -12,7 +12,7 @@ use crate::integers::rounding::WeightBits;
 use crate::integers::{Choice, formats};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
-use crate::{Activations, Options, QuantizeError};
+use crate::{Activations, Options, QuantizeError, Technique};
 use mixed::{Kept, LayerChoice};
 use trial::Trial;
 
@@ -31,6 +31,7 @@ pub fn choose<'c>(
     let mut choice = Choice {
         ranges: calibration.ranges(&balance),
         means: &calibration.means,
+        corrects_bias: options.uses(Technique::Bias),
         balance,
         narrow,
         weights: vec![WeightBits::Eight; graph.values.len()],
@@ -43,16 +44,49 @@ pub fn choose<'c>(
     let trial =
         Trial::new(graph, reference, (options.calibration_seed, calibration.summary.samples), metadata, release)?;
     if choice.narrow.contains(&true) {
-        choice = activations::choose(graph, calibration, &trial, choice)?;
+        choice = activations::choose(graph, calibration, &trial, options, choice)?;
     }
     let mut layers = Vec::new();
     if let Some(budget) = budget {
-        let decided = mixed::choose(graph, &trial, metadata, &choice, budget)?;
+        let decided = mixed::choose(graph, &trial, metadata, &choice, (budget, options))?;
         let kept = |value| decided.iter().find(|(v, _)| *v == value).map_or(Kept::Eight, |(_, layer)| layer.kept);
-        weights::choose(graph, &trial, metadata, &mut choice, &kept)?;
+        weights::choose(graph, &trial, (metadata, options), &mut choice, &kept)?;
         layers = decided.into_iter().map(|(_, layer)| layer).collect();
     } else if four {
-        weights::choose(graph, &trial, metadata, &mut choice, &|_| Kept::Four)?;
+        weights::choose(graph, &trial, (metadata, options), &mut choice, &|_| Kept::Four)?;
     }
     Ok((choice, layers))
+}
+
+#[cfg(test)]
+mod tests {
+    use driftlet_checkpoint::{Architecture, Checkpoint, Config};
+
+    use super::*;
+    use crate::{Precision, quantize};
+
+    #[test]
+    fn every_technique_can_be_left_out() -> Result<(), Box<dyn std::error::Error>> {
+        let architecture = Architecture::preset("micro").ok_or("no such preset")?;
+        let checkpoint = Checkpoint::random(Config::new(architecture), 3);
+        let file = |weights, without: &[Technique]| {
+            let options = Options {
+                activations: Activations::Eight,
+                weights,
+                calibration_samples: Some(2),
+                without: without.to_vec(),
+                ..Options::new("micro", Precision::Int8)
+            };
+            quantize(&checkpoint, &options)
+        };
+        let all = file(WeightBits::Eight, &[])?;
+        for technique in [Technique::Balance, Technique::Ranges, Technique::Bias] {
+            assert_ne!(file(WeightBits::Eight, &[technique])?, all, "{technique:?}");
+        }
+        let all = file(WeightBits::Four, &[])?;
+        for technique in [Technique::Fit, Technique::Errors] {
+            assert_ne!(file(WeightBits::Four, &[technique])?, all, "{technique:?}");
+        }
+        Ok(())
+    }
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::Trial;
 use super::mixed::Kept;
-use crate::QuantizeError;
 use crate::calibrate::pictures::macs;
 use crate::graph::{Filter, Graph, Node, Op, ValueId};
 use crate::integers::rounding::Rounded;
 use crate::integers::{Choice, program};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
+use crate::{Options, QuantizeError, Technique};
 use lattice::Target;
 use moments::Moments;
 
@@ -87,17 +87,21 @@ impl<'f> Fit<'f> {
 pub fn choose(
     graph: &Graph,
     trial: &Trial,
-    metadata: &Metadata,
+    (metadata, options): (&Metadata, &Options),
     choice: &mut Choice,
     kept: &dyn Fn(ValueId) -> Kept,
 ) -> Result<(), QuantizeError> {
     for (node, filter) in layers(graph) {
         let kept = kept(node.output);
         choice.weights[node.output] = kept.bits();
+        if !options.uses(Technique::Fit) {
+            continue;
+        }
         let Some(fit) = Fit::new(graph, trial, metadata, choice, node, filter)? else { continue };
         // The nearest have a scale for each channel.
         let mut least = if kept == Kept::FourOfOneScale { f64::INFINITY } else { trial.error(choice)? };
-        for makes_up in [true, false] {
+        let fits = if options.uses(Technique::Errors) { &[true, false][..] } else { &[false] };
+        for &makes_up in fits {
             let found = fit.closest(kept, makes_up).map(Arc::new);
             if found.is_none() {
                 continue;
