@@ -75,8 +75,10 @@ fn equal_sides_cancel() -> Result<(), Failure> {
         // What does not cancel is the floor of the sample's affinity to itself, the root of 1e-6, times the other side's
         // pull: its affinities sum to at most the root of their number, and normalized coordinates are about 1.
         let rest = 1e-6 * SAMPLES as f64;
+        // Where hardly any affinity is left, also the rounding of coordinates, by another processor's products differently.
+        let rounding = SAMPLES as f64 * f64::from(f32::EPSILON).powi(2);
         for (equal, apart) in equal.raw_drift.iter().zip(&apart.raw_drift) {
-            assert!(*equal < rest && *equal < 0.1 * apart, "{name}: {equal} against {apart}");
+            assert!(*equal < rest && *equal < rounding.max(0.1 * apart), "{name}: {equal} against {apart}");
         }
     }
     Ok(())
