@@ -200,6 +200,9 @@ fn mistakes_name_the_file_and_the_remedy() -> Outcome {
         (&["inspect", "damaged.drift"], &["damaged.drift", "weights are damaged"]),
         (&["init", "--preset", "huge", "--out", "x"], &["huge", "micro"]),
         (&["quantize", "absent", "--precision", "f16", "--out", "x"], &["absent/config.json"]),
+        (&["quantize", "c", "--precision", "f16", "--without", "fit", "--out", "x"], &["--without", "int8"]),
+        (&["quantize", "c", "--precision", "int8", "--budget", "1KB", "--out", "x"], &["budget"]),
+        (&["quantize", "c", "--precision", "int8", "--explain", "--out", "x"], &["--budget"]),
         (&["sample", "m.drift", "--class", "10", "--out", "x.png"], &["class 10", "0 to 9"]),
         (&["sample", "m.drift", "--class", "boat", "--out", "x.png"], &["boat"]),
         (&["sample", "m.drift", "--guidance", "9", "--out", "x.png"], &["guidance 9", "1 to 4"]),
@@ -210,6 +213,25 @@ fn mistakes_name_the_file_and_the_remedy() -> Outcome {
         for part in expected {
             assert!(message.contains(part), "{arguments:?} says: {message}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn weights_of_four_bits_and_a_budget_make_smaller_files() -> Outcome {
+    let directory = workshop()?;
+    let path = directory.path();
+    let made = |options: &[&str]| -> Result<(u64, String), Box<dyn std::error::Error>> {
+        let text = succeed(&[&["quantize", "c", "--precision", "int8", "--out", "x.drift"], options].concat(), path)?;
+        Ok((std::fs::metadata(path.join("x.drift"))?.len(), text))
+    };
+    let (eight, four) = (made(&[])?.0, made(&["--weights", "4"])?.0);
+    assert!(four < eight * 7 / 10, "{four} of {eight}");
+    let limit = (four + eight) / 2;
+    let (mixed, text) = made(&["--budget", &limit.to_string(), "--explain"])?;
+    assert!(mixed <= limit && mixed > four, "{mixed} of {limit}");
+    for reason in ["stages.0.conv", "first or last layer"] {
+        assert!(text.contains(reason), "{text}");
     }
     Ok(())
 }

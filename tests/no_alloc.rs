@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::sync::Barrier;
 
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
-use driftlet_quantize::{Options, Precision, quantize};
-use driftlet_runtime::{Guidance, Model, Pool, Sampler, Workers};
+use driftlet_quantize::{Options, Precision, WeightBits, quantize};
+use driftlet_runtime::{Guidance, Model, Pool, Sampler, Start, Workers};
 
 thread_local! {
     static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
@@ -55,23 +55,36 @@ fn the_guard_works() {
 fn parsing_and_generating_need_no_heap() -> Result<(), Box<dyn std::error::Error>> {
     let micro = Architecture::preset("micro").ok_or("no preset")?;
     let checkpoint = Checkpoint::random(Config::new(micro), 1);
-    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
-        let bytes = aligned_vec::AVec::<u8>::from_slice(64, &quantize(&checkpoint, &Options::new("test", precision))?);
+    let eight = WeightBits::Eight;
+    for (precision, weights) in [
+        (Precision::F32, eight),
+        (Precision::F16, eight),
+        (Precision::Int8, eight),
+        (Precision::Int8, WeightBits::Four),
+    ] {
+        let options = Options { weights, ..Options::new("test", precision) };
+        let bytes = aligned_vec::AVec::<u8>::from_slice(64, &quantize(&checkpoint, &options)?);
         let mut arena = aligned_vec::AVec::<u8>::new(64);
         arena.resize(Model::parse(&bytes)?.arena_len(), 0);
 
         FORBIDDEN.set(true);
         let model = Model::parse(&bytes)?;
         let mut sampler = Sampler::new(&model, &mut arena)?;
-        let mut sum = 0u64;
+        let (mut sum, mut equal) = (0u64, true);
         for seed in 0..3 {
             if let Some(class) = model.class(seed as u32) {
                 let pixels = sampler.generate(seed, class, Guidance::from_q8(300));
-                sum += pixels.iter().map(|&p| u64::from(p)).sum::<u64>();
+                let whole = pixels.iter().map(|&p| u64::from(p)).sum::<u64>();
+                // The same in pieces.
+                let mut pieces = sampler.start(Start::Seed(seed), class, Guidance::from_q8(300), 100_000);
+                while pieces.step().is_some() {}
+                let pieced = sampler.picture().iter().map(|&p| u64::from(p)).sum::<u64>();
+                equal &= pieced == whole;
+                sum += whole;
             }
         }
         FORBIDDEN.set(false);
-        assert!(sum > 0);
+        assert!(sum > 0 && equal);
     }
     Ok(())
 }

@@ -4,11 +4,8 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use driftlet_runtime::panels::{QUAD, SHARE};
 
-/// Inputs of a tap are filled up to whole quads.
-const QUAD: usize = 4;
-/// Weights of an output that share a multiplier.
-const SHARE: usize = 16;
 /// Integers lie from -8 to 7.
 const LARGEST: f64 = 7.0;
 /// Multipliers lie from 1 to 16.

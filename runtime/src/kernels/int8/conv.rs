@@ -38,19 +38,6 @@ pub enum Residual<'a> {
     InPlace(i32),
 }
 
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-impl Residual<'_> {
-    /// The `i`-th number, `place` being where the result goes.
-    fn at<O: Int>(&self, i: usize, place: O) -> i32 {
-        match self {
-            Residual::None => 0,
-            Residual::I8(r, zero) => i32::from(r[i]) - zero,
-            Residual::I16(r) => i32::from(r[i]),
-            Residual::InPlace(zero) => place.into() - zero,
-        }
-    }
-}
-
 /// What happens to a sum before it is stored.
 pub struct Epilogue<'a> {
     pub residual: Residual<'a>,
@@ -88,24 +75,6 @@ impl Weights<'_> {
 /// folded bias holds at the borders too.
 pub fn conv<I: Int, O: Int>(g: &Geometry, x: &[I], in_zero: I, w: &Weights, epilogue: &Epilogue, out: &mut [O]) {
     small::run(&Layer { g, x, in_zero, w, epilogue }, out);
-}
-
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-impl Epilogue<'_> {
-    /// From a sum, bias included, to the number that is stored for output `o` of the position whose numbers begin at `first`;
-    /// `place` is where it goes.
-    pub fn finish<O: Int>(&self, w: &Weights, o: usize, sum: i32, first: usize, place: O) -> O {
-        let fields = if matches!(self.residual, Residual::None) { 2 } else { 3 };
-        let scale = &w.rescale[o * fields..][..fields];
-        let rescale =
-            Rescale { multiplier: scale[0], shift: scale[1] as u32, residual: scale.get(2).copied().unwrap_or(0) };
-        let mut y = rescale.apply(sum, self.residual.at(first + o, place));
-        if self.relu {
-            y = y.max(0);
-        }
-        let limit = 1i64 << (self.bits - 1);
-        O::saturate((y + i64::from(self.zero_point)).clamp(-limit, limit - 1))
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::ops::Range;
 
+use super::finish::write_some;
 use super::i8mm;
 use super::tile::{Dot, Rows, product};
 use super::{Group, Method};
@@ -256,13 +257,8 @@ pub unsafe fn finish<O: Four>(group: &Group, sums: &[i32], positions: Range<usiz
             }
         }
         // The last, fewer than four.
-        for (row, position) in positions.enumerate() {
-            let first = position * group.channels;
-            for i in whole..width {
-                let (output, sum) = (group.first_output + i, group.starts[i].wrapping_add(sums[row * width + i]));
-                let place = out.add(first + output);
-                *place = epilogue.finish(group.w, output, sum, first, *place);
-            }
+        if whole < width {
+            write_some(group, sums, positions, whole..width, out);
         }
     }
 }
