@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use driftlet_data::{Images, Split, grid_png};
 use driftlet_metrics::{
-    About, Collected, Comparison, Features, Identity, Layer, Real, Settings, Shard, compare, extract, samples_of,
+    About, Collected, Comparison, Features, Identity, Layer, Pictures, Real, Settings, Shard, compare, extract,
+    samples_of, sensitivity,
 };
 use driftlet_runtime::Model;
 use sha2::{Digest, Sha256};
@@ -20,7 +21,8 @@ use crate::shipped;
 
 /// Pictures of all models, the first of which is the reference: the part that a shard takes. What is in memory does not grow
 /// with the number of pictures.
-pub fn collect(files: &[ModelFile], batch: &Batch, shard: Shard, choice: &Choice) -> Result<Collected> {
+/// On the first `layers` pictures, what each operator costs is measured.
+pub fn collect(files: &[ModelFile], batch: &Batch, layers: u32, shard: Shard, choice: &Choice) -> Result<Collected> {
     let models = files.iter().map(ModelFile::model).collect::<Result<Vec<_>>>()?;
     let first = models.first().context("nothing to compare")?;
     let shape = first.image_shape().with_context(|| format!("{} makes no pictures", files[0].name()))?;
@@ -33,16 +35,26 @@ pub fn collect(files: &[ModelFile], batch: &Batch, shard: Shard, choice: &Choice
         );
         check_guidance(batch.guidance.to_f32(), model).with_context(|| file.name().to_owned())?;
     }
+    let network = FeatureNetwork::new(choice, shape)?;
+    let mut identities: Vec<_> = files.iter().zip(&models).map(|(file, model)| identity(file, model)).collect();
+    let pictures = Pictures { count: layers as usize, first_seed: batch.first_seed, guidance: batch.guidance };
+    for (candidate, identity) in models.iter().zip(&mut identities).skip(1) {
+        let progress = Progress::new(&format!("operators of {}", identity.name), layers.into());
+        let step = || progress.step();
+        let names = operator_names(candidate);
+        identity.sensitivity = sensitivity(first, candidate, &network.file.model()?, pictures, &names, &step)?;
+        progress.finish();
+    }
     let about = About {
         samples: batch.count,
         first_seed: batch.first_seed,
         guidance: batch.guidance.to_f32(),
         classes: first.classes(),
         shape,
-        models: files.iter().zip(&models).map(|(file, model)| identity(file, model)).collect(),
+        models: identities,
         ..About::default()
     };
-    gather(about, &FeatureNetwork::new(choice, shape)?, shard, |range| {
+    gather(about, &network, shard, |range| {
         let part = Batch { first_seed: batch.seed_of(range.start), count: range.len(), ..batch.clone() };
         let intended: Vec<u32> = range.map(|i| batch.class_of(i, first.classes())).collect();
         let pixels = models.iter().map(|model| generate(model, &part, &intended, &|| {})).collect::<Result<_>>()?;
@@ -96,11 +108,10 @@ fn gather(
 /// What a file says of itself.
 fn identity(file: &ModelFile, model: &Model) -> Identity {
     let ops = (0..model.op_count()).map(|i| model.op_info(i));
-    let metadata: serde_json::Value = serde_json::from_slice(model.metadata()).unwrap_or_default();
-    let layers = ops.clone().zip(metadata["layers"].as_array().into_iter().flatten()).filter_map(|(op, layer)| {
-        let name = layer["name"].as_str().filter(|name| !name.is_empty()).unwrap_or(op.kind.name());
-        Some(Layer { name: name.into(), sqnr: layer["sqnr"].as_f64()? })
-    });
+    let metadata = metadata(model);
+    let listed = metadata["layers"].as_array().into_iter().flatten();
+    let layers = operator_names(model).into_iter().zip(listed);
+    let layers = layers.filter_map(|(name, layer)| Some(Layer { name, sqnr: layer["sqnr"].as_f64()? }));
     Identity {
         name: file.name().into(),
         precision: model.precision().name().into(),
@@ -108,7 +119,22 @@ fn identity(file: &ModelFile, model: &Model) -> Identity {
         hash: file.hash(),
         macs: ops.map(|op| op.macs).sum(),
         layers: layers.collect(),
+        sensitivity: None,
     }
+}
+
+fn metadata(model: &Model) -> serde_json::Value {
+    serde_json::from_slice(model.metadata()).unwrap_or_default()
+}
+
+/// Of every operator the name of its weights, or its kind.
+fn operator_names(model: &Model) -> Vec<String> {
+    let metadata = metadata(model);
+    let name = |i| {
+        let listed = metadata["layers"][i as usize]["name"].as_str().filter(|name| !name.is_empty());
+        listed.unwrap_or(model.op_info(i).kind.name()).into()
+    };
+    (0..model.op_count()).map(name).collect()
 }
 
 /// What figures are measured with.
@@ -157,7 +183,7 @@ pub fn figures(collected: &Collected, measure: &Measure) -> Result<Comparison> {
 
 /// Frechet distance of one model to the test split.
 pub fn distance(file: ModelFile, batch: &Batch) -> Result<f64> {
-    let collected = collect(&[file], batch, Shard::WHOLE, &Choice::Classifier)?;
+    let collected = collect(&[file], batch, 0, Shard::WHOLE, &Choice::Classifier)?;
     Ok(figures(&collected, &Measure { resamples: 20, ..Measure::default() })?.reference.frechet)
 }
 

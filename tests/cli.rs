@@ -129,8 +129,12 @@ fn compare_writes_what_scripts_rely_on() -> Outcome {
     }
     assert_eq!((&candidate["name"], &candidate["precision"]), (&"m".into(), &"int8".into()));
     assert!(candidate["bytes"].is_u64() && candidate["hash"].is_string());
+    let layers = candidate["sensitivity"]["layers"].as_array().ok_or("no costs of operators")?;
+    let last = layers.last().ok_or("no operators")?;
+    assert!(last["psnr_alone"].is_f64() && last["frechet_until"].is_f64() && layers.len() > 5, "{last}");
     assert!(candidate["delta_low"].as_f64() <= candidate["delta_high"].as_f64());
-    assert!(std::fs::read_to_string(directory.path().join("r.html"))?.contains("integer runtime itself"));
+    let page = std::fs::read_to_string(directory.path().join("r.html"))?;
+    assert!(page.contains("integer runtime itself") && page.contains("What each operator costs the pictures"));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::summary::{Pairs, Summary};
 use crate::tree::{LEAF, Node, Tree};
-use crate::{Features, MetricsError};
+use crate::{Features, MetricsError, Sensitivity};
 
 /// Pictures whose features are kept: what needs them one by one (resamples, neighbours, kernels) is bounded by these, however
 /// many pictures there are.
@@ -55,6 +55,9 @@ pub struct Identity {
     pub macs: u64,
     /// Operators whose loss is known.
     pub layers: Vec<Layer>,
+    /// What each operator costs the pictures, where it was measured.
+    #[serde(default)]
+    pub sensitivity: Option<Sensitivity>,
 }
 
 /// What an operator loses.
@@ -241,6 +244,8 @@ fn differing(a: &About, b: &About) -> String {
         "another feature network"
     } else if (a.samples, a.first_seed) != (b.samples, b.first_seed) {
         "another number of samples or first seed"
+    } else if a.models.iter().zip(&b.models).any(|(a, b)| a.sensitivity != b.sensitivity) {
+        "other costs of operators: give all the same --layers, or 0 on machines of different kinds"
     } else {
         "other settings"
     };

@@ -115,6 +115,7 @@ impl<'c> Judged<'c> {
             hash: identity.hash.clone(),
             images_hash: hex(&sum.digest),
             layers: identity.layers.clone(),
+            sensitivity: identity.sensitivity.clone(),
         };
         Ok(Self { model, sum, part, singles })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Coverage, Kid, Layer, Memorization};
+use crate::{Coverage, Kid, Layer, Memorization, Sensitivity};
 
 /// The result, in the stable layout of the JSON files.
 #[derive(Clone, Debug, Serialize)]
@@ -80,6 +80,9 @@ pub struct ReferenceModel {
     /// Operators whose loss is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
+    /// What each operator costs the pictures, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Sensitivity>,
 }
 
 /// A model and its difference to the reference.
@@ -152,6 +155,7 @@ impl Comparison {
             hash: "ab12".into(),
             images_hash: "cd34".into(),
             layers: Vec::new(),
+            sensitivity: None,
         };
         Self {
             reference: model("net-f32", "f32"),

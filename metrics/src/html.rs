@@ -5,8 +5,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::plot::{COLOURS, sensitivity, short, trade_off};
-use crate::table::{difference_rows, main_rows, models, other_rows};
+use crate::plot::{COLOURS, noise_ratios, sensitivity, short, trade_off};
+use crate::table::{cost_rows, difference_rows, main_rows, models, other_rows};
 use crate::{Comparison, ReferenceModel};
 
 /// A picture for the page.
@@ -85,7 +85,9 @@ pub fn html(page: &Page, comparison: &Comparison) -> String {
     let time = |i: usize| page.milliseconds.map_or_else(String::new, |times| format!(", {} ms", short(times[i])));
     text += &legend(all.iter().enumerate().map(|(i, model)| (i, format!("{}{}", model.name, time(i)))));
     plot(&mut text, &trade_off(&all, page.milliseconds));
-    if let Some(lost) = sensitivity(&all) {
+    if let Some(costs) = sensitivity(&all) {
+        text += &layers(&all, &costs);
+    } else if let Some(lost) = noise_ratios(&all) {
         text += "<h2>What each operator loses</h2><p>Signal-to-quantization-noise ratio of its result against the float \
                  network's, on the same noise, as the quantizer measured it: more is better, and every operator works on what those \
                  before it have lost already.</p>";
@@ -106,6 +108,38 @@ pub fn html(page: &Page, comparison: &Comparison) -> String {
     text += "</div>";
     text += &hashes(page, comparison, &all);
     text + "</body></html>\n"
+}
+
+/// What every operator costs the pictures.
+fn layers(all: &[&ReferenceModel], plotted: &str) -> String {
+    let measured = all.iter().enumerate().filter_map(|(i, model)| Some((i, *model, model.sensitivity.as_ref()?)));
+    let measured: Vec<_> = measured.collect();
+    let pictures = measured.first().map_or(0, |(_, _, found)| found.pictures);
+    let mut text = format!(
+        "<h2>What each operator costs the pictures</h2><p>Circles: only this operator is the quantized file's, run in that \
+         file's own arithmetic on what the reference's operators before it have made, rounded to the file's formats; the rest of the \
+         network is the reference's. Lines: this operator and all before it. On the left how near the pictures stay to the \
+         reference's, before they are rounded to 8 bits: more is better. On the right by how far the distribution of their \
+         features moves: less is better. Over the first {pictures} seeds.</p>"
+    );
+    let unmeasured = all.iter().skip(1).filter(|model| model.sensitivity.is_none()).map(|model| escape(&model.name));
+    let unmeasured: Vec<String> = unmeasured.collect();
+    if !unmeasured.is_empty() {
+        let _ = write!(
+            text,
+            "<p>Not measured: {}. Operators can be exchanged only between files of the same network without bands, small enough to \
+             be run as often as it has operators.</p>",
+            unmeasured.join(", ")
+        );
+    }
+    text += &legend(measured.iter().map(|(i, model, _)| (*i, model.name.clone())));
+    plot(&mut text, plotted);
+    for (_, model, found) in measured {
+        let _ = write!(text, "<details><summary>The numbers: {}</summary>", escape(&model.name));
+        rows(&mut text, &cost_rows(found), false);
+        text += "</details>";
+    }
+    text
 }
 
 /// What was compared with what.

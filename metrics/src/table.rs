@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{ComparedModel, Comparison, ReferenceModel};
+use crate::{ComparedModel, Comparison, LayerCost, ReferenceModel, Sensitivity};
 
 /// A table for the terminal.
 pub fn table(comparison: &Comparison) -> String {
@@ -69,6 +69,18 @@ pub(crate) fn main_rows(comparison: &Comparison) -> Vec<Vec<String>> {
         rows.push(row);
     }
     rows
+}
+
+/// What every operator costs.
+pub(crate) fn cost_rows(found: &Sensitivity) -> Vec<Vec<String>> {
+    let header = ["operator", "alone: PSNR dB", "Frechet moved", "up to it: PSNR dB", "Frechet moved"];
+    let psnr = |figure: Option<f64>| figure.map_or_else(|| "equal".into(), |db| format!("{db:.1}"));
+    let moved = |figure: Option<f64>| figure.map_or_else(|| "-".into(), |distance| format!("{distance:.5}"));
+    let row = |layer: &LayerCost| {
+        let (alone, until) = (layer.frechet_alone, layer.frechet_until);
+        vec![layer.name.clone(), psnr(layer.psnr_alone), moved(alone), psnr(layer.psnr_until), moved(until)]
+    };
+    std::iter::once(header.map(String::from).to_vec()).chain(found.layers.iter().map(row)).collect()
 }
 
 /// Every other figure of the models themselves.

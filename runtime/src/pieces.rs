@@ -1,6 +1,7 @@
 //! A picture in pieces, for applications that have other things to do.
 
-use crate::execute::{Engine, Inputs, Pass, Step};
+use crate::execute::{Engine, Inputs, Pass, Step, View};
+use crate::format::DType;
 use crate::model::Model;
 
 /// A picture in the making: each call of [`Pieces::step`] runs an operator or some rows of one, and returns to the caller, who
@@ -53,6 +54,38 @@ impl<'s> Pieces<'s> {
     /// [`View::U8`](crate::View::U8).
     pub fn step(&mut self) -> Option<Step<'_>> {
         self.pass.step(self.engine, self.model, self.arena, &self.inputs, self.limit)
+    }
+
+    /// Puts other numbers in the place of what an operator has written, as they are stored: for tools that ask what the rest of the
+    /// network makes of them. `false`, and nothing is changed, for numbers of another type or another count, and where there is no
+    /// such operator. It has to be the last that ran: others may have given their memory to those behind them.
+    ///
+    /// ```no_run
+    /// # fn example(mut pieces: driftlet_runtime::Pieces, rounded: &[f32]) {
+    /// while let Some(step) = pieces.step() {
+    ///     if step.index == 3 {
+    ///         assert!(pieces.replace(3, driftlet_runtime::View::F32(rounded)));
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn replace(&mut self, index: u32, numbers: View) -> bool {
+        if index >= self.model.op_count() {
+            return false;
+        }
+        let value = self.model.value(self.model.op(index).output);
+        let (dtype, bytes) = match numbers {
+            View::F32(numbers) => (DType::F32, bytemuck::cast_slice(numbers)),
+            View::I8(numbers) => (DType::I8, bytemuck::cast_slice(numbers)),
+            View::I16(numbers) => (DType::I16, bytemuck::cast_slice(numbers)),
+            View::U8(numbers) => (DType::U8, numbers),
+        };
+        let place = &mut self.arena[value.range()];
+        let fits = dtype == value.dtype && bytes.len() == place.len();
+        if fits {
+            place.copy_from_slice(bytes);
+        }
+        fits
     }
 
     /// Changes the multiply-accumulates of the pieces to come, when there is more time, or less.

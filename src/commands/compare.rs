@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Bootstrap resamples behind each interval
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     resamples: u32,
+    /// Pictures on which to measure what each operator of a candidate costs; 0 for none
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    layers: u32,
     /// Feature network: `classifier`, the shipped one, or `inception=FILE` with pytorch-fid's weight file
     #[arg(long, value_name = "NETWORK", default_value = "classifier", value_parser = Choice::parse)]
     features: Choice,
@@ -50,7 +53,7 @@ pub struct Arguments {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Figures of a file that --out or `driftlet stats merge` wrote, instead of generating
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["models", "samples", "seed", "guidance", "shard", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["models", "samples", "seed", "guidance", "layers", "shard", "out"])]
     from: Option<PathBuf>,
     /// File for the figures
     #[arg(long, conflicts_with = "shard")]
@@ -104,7 +107,7 @@ fn generate(arguments: &Arguments) -> Result<(Collected, Vec<ModelFile>)> {
     };
     let shard = arguments.shard.unwrap_or(Shard::WHOLE);
     check_shard(shard, batch.count)?;
-    Ok((collect(&files, &batch, shard, &arguments.features)?, files))
+    Ok((collect(&files, &batch, arguments.layers, shard, &arguments.features)?, files))
 }
 
 /// Reads `I/N`.

@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: None,
         guidance: Guidance::from_q8(256),
     };
-    let collected = collect(&files, &batch, Shard::WHOLE, &Choice::Classifier)?;
+    let collected = collect(&files, &batch, 16, Shard::WHOLE, &Choice::Classifier)?;
     let mut comparison = figures(&collected, &Measure { resamples: 200, ..Measure::default() })?;
     let untrained = Checkpoint::random(Config::new(checkpoint.config.architecture.clone()), 0);
     let untrained = ModelFile::made(&untrained, "untrained", Precision::F32)?;
