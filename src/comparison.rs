@@ -19,10 +19,18 @@ use crate::progress::Progress;
 use crate::sampling::{Batch, generate};
 use crate::shipped;
 
+/// What is looked at beside the pictures of all models.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside {
+    /// Pictures on which to measure what each operator costs.
+    pub layers: u32,
+    /// A second run of the reference, with the seeds behind those of the first.
+    pub second_run: bool,
+}
+
 /// Pictures of all models, the first of which is the reference: the part that a shard takes. What is in memory does not grow
 /// with the number of pictures.
-/// On the first `layers` pictures, what each operator costs is measured.
-pub fn collect(files: &[ModelFile], batch: &Batch, layers: u32, shard: Shard, choice: &Choice) -> Result<Collected> {
+pub fn collect(files: &[ModelFile], batch: &Batch, beside: Beside, shard: Shard, choice: &Choice) -> Result<Collected> {
     let models = files.iter().map(ModelFile::model).collect::<Result<Vec<_>>>()?;
     let first = models.first().context("nothing to compare")?;
     let shape = first.image_shape().with_context(|| format!("{} makes no pictures", files[0].name()))?;
@@ -37,9 +45,9 @@ pub fn collect(files: &[ModelFile], batch: &Batch, layers: u32, shard: Shard, ch
     }
     let network = FeatureNetwork::new(choice, shape)?;
     let mut identities: Vec<_> = files.iter().zip(&models).map(|(file, model)| identity(file, model)).collect();
-    let pictures = Pictures { count: layers as usize, first_seed: batch.first_seed, guidance: batch.guidance };
+    let pictures = Pictures { count: beside.layers as usize, first_seed: batch.first_seed, guidance: batch.guidance };
     for (candidate, identity) in models.iter().zip(&mut identities).skip(1) {
-        let progress = Progress::new(&format!("operators of {}", identity.name), layers.into());
+        let progress = Progress::new(&format!("operators of {}", identity.name), beside.layers.into());
         let step = || progress.step();
         let names = operator_names(candidate);
         identity.sensitivity = sensitivity(first, candidate, &network.file.model()?, pictures, &names, &step)?;
@@ -52,12 +60,19 @@ pub fn collect(files: &[ModelFile], batch: &Batch, layers: u32, shard: Shard, ch
         classes: first.classes(),
         shape,
         models: identities,
+        second_run: beside.second_run.then(|| batch.seed_of(batch.count)),
         ..About::default()
     };
     gather(about, &network, shard, |range| {
-        let part = Batch { first_seed: batch.seed_of(range.start), count: range.len(), ..batch.clone() };
+        let start = range.start;
+        let part = Batch { first_seed: batch.seed_of(start), count: range.len(), ..batch.clone() };
         let intended: Vec<u32> = range.map(|i| batch.class_of(i, first.classes())).collect();
-        let pixels = models.iter().map(|model| generate(model, &part, &intended, &|| {})).collect::<Result<_>>()?;
+        let pixels = models.iter().map(|model| generate(model, &part, &intended, &|| {}));
+        let mut pixels = pixels.collect::<Result<Vec<_>>>()?;
+        if beside.second_run {
+            let second = Batch { first_seed: batch.seed_of(batch.count + start), ..part };
+            pixels.push(generate(first, &second, &intended, &|| {})?);
+        }
         Ok((pixels, intended))
     })
 }
@@ -85,7 +100,7 @@ fn gather(
     // What the network makes of any picture tells how long its vectors are.
     let probe = extract(&network, &vec![0; about.shape.iter().product()], &|| {});
     let probe = probe.with_context(|| network_file.file.name().to_owned())?;
-    let (samples, models) = (about.samples, about.models.len());
+    let (samples, sets) = (about.samples, about.sets());
     let mut collected = Collected::new(About {
         network: network_file.file.name().into(),
         network_hash: network_file.file.hash(),
@@ -94,7 +109,7 @@ fn gather(
         ..about
     });
     let leaves = shard.leaves(samples);
-    let progress = Progress::new("pictures", (samples_of(leaves.clone(), samples).len() * models) as u64);
+    let progress = Progress::new("pictures", (samples_of(leaves.clone(), samples).len() * sets) as u64);
     for leaf in leaves {
         let (pixels, intended) = make(samples_of(leaf..leaf + 1, samples))?;
         let look = |pixels: &Vec<u8>| Ok(extract(&network, pixels, &|| progress.step())?);
@@ -183,7 +198,7 @@ pub fn figures(collected: &Collected, measure: &Measure) -> Result<Comparison> {
 
 /// Frechet distance of one model to the test split.
 pub fn distance(file: ModelFile, batch: &Batch) -> Result<f64> {
-    let collected = collect(&[file], batch, 0, Shard::WHOLE, &Choice::Classifier)?;
+    let collected = collect(&[file], batch, Beside::default(), Shard::WHOLE, &Choice::Classifier)?;
     Ok(figures(&collected, &Measure { resamples: 20, ..Measure::default() })?.reference.frechet)
 }
 

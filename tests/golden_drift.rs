@@ -103,7 +103,6 @@ fn generators_keep_their_outputs() -> Result<(), Failure> {
             ("f16", Precision::F16, Activations::Sixteen, WeightBits::Eight, 50.0),
             ("W8A16", int8, Activations::Sixteen, WeightBits::Eight, INT8_SQNR),
             ("W8A8", int8, Activations::Eight, WeightBits::Eight, INT8_SQNR),
-            ("W4A16", int8, Activations::Sixteen, WeightBits::Four, FOUR_BITS_SQNR),
             ("W4A8", int8, Activations::Eight, WeightBits::Four, FOUR_BITS_SQNR),
         ] {
             let ratio = sqnr(&reference, &through(precision, activations, weights)?);

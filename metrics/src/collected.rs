@@ -38,6 +38,9 @@ pub struct About {
     pub outputs: usize,
     /// The reference, then the candidates.
     pub models: Vec<Identity>,
+    /// Seed of the first picture of a second run of the reference, of as many pictures, where there was one.
+    #[serde(default)]
+    pub second_run: Option<u64>,
 }
 
 /// What identifies a model.
@@ -89,8 +92,15 @@ pub struct Part {
 pub struct Collected {
     /// What was generated.
     pub about: About,
-    /// One per model.
+    /// One per model, then the second run of the reference.
     pub parts: Vec<Part>,
+}
+
+impl About {
+    /// Sets of pictures.
+    pub fn sets(&self) -> usize {
+        self.models.len() + usize::from(self.second_run.is_some())
+    }
 }
 
 /// Part `index` of `of` equal ones.
@@ -122,11 +132,12 @@ pub fn samples_of(leaves: Range<u64>, samples: usize) -> Range<usize> {
 impl Collected {
     /// Nothing yet.
     pub fn new(about: About) -> Self {
-        let parts = about.models.iter().map(|_| Part::default()).collect();
+        let parts = vec![Part::default(); about.sets()];
         Self { about, parts }
     }
 
-    /// Adds the pictures of a leaf: pixels and features of every model, and the class that each picture was meant to be of.
+    /// Adds the pictures of a leaf: pixels and features of every model and of the second run, and the class that each picture was meant
+    /// to be of.
     ///
     /// # Errors
     /// [`MetricsError`] if the leaf is not the next one, or numbers do not fit together.
@@ -147,22 +158,24 @@ impl Collected {
         };
         let count = self.parts.len();
         if pixels.len() != count || features.len() != count || intended.len() != range.len() {
-            return Err(MetricsError::Shape(format!("{} sets of pictures for {count} models", pixels.len())));
+            return Err(MetricsError::Shape(format!("{} sets of pictures instead of {count}", pixels.len())));
         }
         if !pixels.iter().zip(features).all(|(pixels, seen)| fits(pixels, seen)) {
             return Err(MetricsError::Shape(format!("pictures or features of leaf {leaf} do not fit")));
         }
-        let kept = KEPT.saturating_sub(range.start).min(range.len());
-        let shown = SHOWN.saturating_sub(range.start).min(range.len());
+        let models = self.about.models.len();
         for (m, part) in self.parts.iter_mut().enumerate() {
+            // Of a second run only the sums are looked at.
+            let most = |most: usize| if m < models { most.saturating_sub(range.start).min(range.len()) } else { 0 };
+            let (kept, shown) = (most(KEPT), most(SHOWN));
             let pair = |i: usize| {
                 let pictures = [m, 0].map(|m| &pixels[m][i * len..(i + 1) * len]);
                 let vectors = [m, 0].map(|m| &features[m].data[i * dim..(i + 1) * dim]);
                 Pairs::of(pictures, shape, vectors)
             };
             let pairs: Vec<Pairs> = match m {
-                // A picture is its own reference.
-                0 => vec![Pairs { similarity: 1.0, ..Pairs::default() }; range.len()],
+                // A picture is its own reference, and one of another seed has none.
+                m if m == 0 || m >= models => vec![Pairs { similarity: 1.0, ..Pairs::default() }; range.len()],
                 _ => (0..range.len()).into_par_iter().map(pair).collect(),
             };
             let sum = Summary::of(&pixels[m], &features[m], intended, &pairs)?;
@@ -242,7 +255,7 @@ fn differing(a: &About, b: &About) -> String {
         "other models"
     } else if a.network_hash != b.network_hash {
         "another feature network"
-    } else if (a.samples, a.first_seed) != (b.samples, b.first_seed) {
+    } else if (a.samples, a.first_seed, a.second_run) != (b.samples, b.first_seed, b.second_run) {
         "another number of samples or first seed"
     } else if a.models.iter().zip(&b.models).any(|(a, b)| a.sensitivity != b.sensitivity) {
         "other costs of operators: give all the same --layers, or 0 on machines of different kinds"

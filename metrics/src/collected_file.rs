@@ -1,6 +1,7 @@
 //! A collection as a file of safetensors.
 //!
-//! Its metadata has one field, `driftlet`, with [`About`] as JSON. Of every model `m`, from 0, there are
+//! Its metadata has one field, `driftlet`, with [`About`] as JSON. Of every model `m`, from 0, and
+//! behind them of a second run of the reference, of which no single pictures are kept, there are
 //!
 //! ```text
 //! m.places    u64 [nodes, 2]         level and index of every node of the tree of sums
@@ -79,8 +80,8 @@ impl Collected {
         let about: About = serde_json::from_str(about).map_err(|e| error(format!("`{ABOUT}`: {e}; {REMEDY}")))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| error(format!("damaged ({e}); {REMEDY}")))?;
         check(&about).map_err(error)?;
-        let mut parts = Vec::with_capacity(about.models.len());
-        for m in 0..about.models.len() {
+        let mut parts = Vec::with_capacity(about.sets());
+        for m in 0..about.sets() {
             let part = Reader { about: &about, tensors: &tensors, model: m }.part();
             parts.push(part.map_err(|problem| error(format!("{problem}; {REMEDY}")))?);
         }
@@ -159,7 +160,8 @@ impl Reader<'_> {
             tree.push(node).map_err(|e| e.to_string())?;
         }
         let range = samples_of(tree.leaves(), samples);
-        let within = |most: usize| range.end.min(most).saturating_sub(range.start);
+        let single = self.model < self.about.models.len();
+        let within = |most: usize| if single { range.end.min(most).saturating_sub(range.start) } else { 0 };
         let features: Vec<f32> = self.read("features", Dtype::F32, dim)?.into_iter().map(f32::from_le_bytes).collect();
         let logits: Vec<f32> = self.read("logits", Dtype::F32, outputs)?.into_iter().map(f32::from_le_bytes).collect();
         let pairs = self.floats("pairs", 3)?;
@@ -241,6 +243,7 @@ mod tests {
             dim: 3,
             outputs: 2,
             models: vec![model("a"), model("b")],
+            second_run: Some(9),
         }
     }
 
@@ -256,7 +259,8 @@ mod tests {
             let features = |m: usize| Features { dim: 3, data: numbers(m, 3), classes: 2, logits: numbers(m + 5, 2) };
             let pixels = |m: usize| numbers(m + 9, 4).iter().map(|x| (x * 25.0) as u8).collect();
             let intended: Vec<u32> = range.clone().map(|i| i as u32 % 2).collect();
-            collected.add(leaf, &[pixels(0), pixels(1)], &[features(0), features(1)], &intended)?;
+            let (pixels, features) = ([0, 1, 2].map(pixels), [0, 1, 2].map(features));
+            collected.add(leaf, &pixels, &features, &intended)?;
         }
         Ok(collected)
     }

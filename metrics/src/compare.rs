@@ -59,7 +59,7 @@ pub fn compare(collected: &Collected, settings: &Settings) -> Result<Comparison,
         reference: reference.model.clone(),
         candidates: compared.collect::<Result<Vec<_>, _>>()?,
         floor: settings.train.map(|train| frechet_distance(train, settings.test)).transpose()?,
-        floor_seeds: reference.seed_floor(&target)?,
+        floor_seeds: reference.seed_floor(collected, &target)?,
         untrained: None,
         samples: about.samples,
         kept: resamples.from,
@@ -186,18 +186,18 @@ impl<'c> Judged<'c> {
         Ok(interval.shifted(delta - kept))
     }
 
-    /// The two halves of the kept pictures beside each other; `None` for very few, and for long feature vectors.
-    fn seed_floor(&self, target: &Target) -> Result<Option<SeedFloor>, MetricsError> {
-        let dim = target.statistics().dim();
-        let samples = self.part.pairs.len() / 2;
-        // One more square root of a large matrix would take minutes.
-        if samples < 2 || dim > EXACT {
-            return Ok(None);
-        }
-        let half = |i: usize| Statistics::of(&self.part.features[i * samples * dim..(i + 1) * samples * dim], dim);
-        let (first, second) = (half(0)?, half(1)?);
-        let difference = (target.distance(&first)? - target.distance(&second)?).abs();
-        Ok(Some(SeedFloor { samples, between: frechet_distance(&first, &second)?, difference }))
+    /// A second run of this one, the reference, beside the first.
+    fn seed_floor(&self, collected: &Collected, target: &Target) -> Result<Option<SeedFloor>, MetricsError> {
+        let (about, second) = (&collected.about, collected.parts.get(collected.about.models.len()));
+        let sum = second.and_then(|part| part.tree.total());
+        let Some((first_seed, sum)) = about.second_run.zip(sum) else { return Ok(None) };
+        let second = sum.moments.statistics()?;
+        Ok(Some(SeedFloor {
+            samples: about.samples,
+            first_seed,
+            between: frechet_distance(&self.sum.moments.statistics()?, &second)?,
+            difference: (target.distance(&second)? - self.model.frechet).abs(),
+        }))
     }
 }
 
@@ -247,6 +247,7 @@ mod tests {
         let (test, train) = (statistics(1)?, statistics(2)?);
         let pixels = pictures(3, COUNT);
         let darker: Vec<u8> = pixels.iter().map(|p| p / 2).collect();
+        let second = pictures(4, COUNT);
         let identity =
             |name: &str| Identity { name: name.into(), precision: "f32".into(), bytes: 9, ..Identity::default() };
         let mut collected = Collected::new(About {
@@ -260,11 +261,12 @@ mod tests {
             dim: 4,
             outputs: 3,
             models: vec![identity("reference"), identity("same"), identity("darker")],
+            second_run: Some(1000),
         });
         for leaf in Shard::WHOLE.leaves(COUNT) {
             let range = samples_of(leaf..leaf + 1, COUNT);
             let part = |pixels: &[u8]| pixels[range.start * 64..range.end * 64].to_vec();
-            let parts = [part(&pixels), part(&pixels), part(&darker)];
+            let parts = [part(&pixels), part(&pixels), part(&darker), part(&second)];
             let seen = parts.iter().map(|part| extract(&network, part, &|| {})).collect::<Result<Vec<_>, _>>()?;
             collected.add(leaf, &parts, &seen, &vec![0; range.len()])?;
         }
@@ -283,6 +285,14 @@ mod tests {
         for field in ["delta", "delta_low", "delta_high", "psnr", "ssim", "feature_distance"] {
             assert!(json["candidates"][1][field].is_f64(), "candidates.{field}");
         }
+
+        // A second run is held against the first as a whole.
+        let features = [&pixels, &second].map(|pixels| extract(&network, pixels, &|| {}));
+        let [first, second] = features.map(|f| f.and_then(|f| Statistics::of(&f.data, f.dim)));
+        let floor = comparison.floor_seeds.ok_or("no floor of seeds")?;
+        let between = frechet_distance(&first?, &second?)?;
+        assert_eq!((floor.samples, floor.first_seed), (COUNT, 1000));
+        assert!((floor.between - between).abs() < 1e-9 * between && floor.difference > 0.0, "{floor:?}, {between}");
 
         let [same, darker] = &comparison.candidates[..] else { return Err("two candidates".into()) };
         assert_eq!((same.delta, same.delta_low, same.delta_high, same.psnr), (0.0, 0.0, 0.0, None));

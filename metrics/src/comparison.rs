@@ -17,7 +17,7 @@ pub struct Comparison {
     /// comes down to it only with as many pictures as the train split has: the distance of n pictures is too large by an
     /// amount that falls about as 1 / n, so that only distances at equal `samples` can be compared.
     pub floor: Option<f64>,
-    /// What another set of seeds changes.
+    /// What other seeds change.
     pub floor_seeds: Option<SeedFloor>,
     /// Distance of the same network with random weights, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,12 +125,14 @@ pub struct Difference {
     pub high: f64,
 }
 
-/// What seeds alone make of one model: the two halves of the reference's kept pictures.
+/// What seeds alone make of one model: a second run of the reference, of as many pictures from other seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SeedFloor {
-    /// Pictures of each half.
+    /// Pictures of each run.
     pub samples: usize,
-    /// Frechet distance between the halves.
+    /// Seed of the first picture of the second run; the others follow.
+    pub first_seed: u64,
+    /// Frechet distance between the runs.
     pub between: f64,
     /// Difference of their Frechet distances to the target, without sign.
     pub difference: f64,
@@ -173,7 +175,7 @@ impl Comparison {
                 differences: [("class_accuracy", Difference { difference: 0.01, low: -0.02, high: 0.03 })].into(),
             }],
             floor: Some(0.5),
-            floor_seeds: Some(SeedFloor { samples: 1000, between: 0.75, difference: 0.125 }),
+            floor_seeds: Some(SeedFloor { samples: 2000, first_seed: 2007, between: 0.75, difference: 0.125 }),
             untrained: Some(250.0),
             samples: 2000,
             kept: 2000,

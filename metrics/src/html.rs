@@ -174,8 +174,8 @@ fn floors(comparison: &Comparison) -> String {
     if let Some(floor) = comparison.floor_seeds {
         let _ = write!(
             text,
-            "Two sets of {} seeds of the reference are {:.3} from each other, and their distances differ by {:.3}. ",
-            floor.samples, floor.between, floor.difference
+            "Floor (two runs of the reference, the second with seeds from {}): {:.3} from each other; their distances differ by {:.3}. ",
+            floor.first_seed, floor.between, floor.difference
         );
     }
     if let Some(untrained) = comparison.untrained {

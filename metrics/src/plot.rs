@@ -129,7 +129,7 @@ pub fn sensitivity(models: &[&ReferenceModel]) -> Option<String> {
     type Figure = fn(&LayerCost) -> Option<f64>;
     let panel = |label, decades: bool, unit: &str, alone: Figure, until: Figure| {
         let marks = |figure: Figure, what: &str| -> Vec<Mark> {
-            let of = |&(model, told, ref found): &(usize, &ReferenceModel, &Sensitivity)| {
+            let of = |&(model, told, found): &(usize, &ReferenceModel, &Sensitivity)| {
                 let marks = found.layers.iter().enumerate().filter_map(move |(row, layer)| {
                     let value = figure(layer).filter(|value| !decades || *value > 0.0)?;
                     let title = format!("{}, {} {what}: {value}{unit}", told.name, layer.name);

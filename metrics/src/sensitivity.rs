@@ -21,6 +21,8 @@ const FEWEST: usize = 4;
 const FACTOR_PICTURES: usize = 16;
 /// Rounds in which factors are found; the first by results that carry the errors of all operators before.
 const ROUNDS: usize = 3;
+/// Quotients that tell the factor of a channel, at most.
+const QUOTIENTS: usize = 1024;
 /// Factors nearer to one than this are ones.
 const ONE: f64 = 0.02;
 
@@ -143,43 +145,42 @@ struct Seen {
 }
 
 impl Pair<'_> {
-    /// Finds the factors of channels by least squares, on results whose operands are the reference's.
+    /// Finds the factors of channels: medians of quotients, since what a format cuts off moves every mean.
     fn find_factors(&mut self) -> Result<(), MetricsError> {
-        let ops = self.reference.op_count() as usize;
-        self.factors = vec![Vec::new(); ops];
-        let narrow = |model: &Model| (0..model.op_count()).any(|i| model.op_info(i).output.dtype == DType::I8);
-        if !narrow(self.candidate) && !narrow(self.reference) {
+        let ops = self.reference.op_count();
+        self.factors = vec![Vec::new(); ops as usize];
+        if !balanced(self.candidate) && !balanced(self.reference) {
             return Ok(());
         }
+        // What becomes the picture has none.
+        let pixels = (0..ops).map(|i| self.reference.op_info(i)).find(|op| op.kind == OpKind::Pixels);
+        let picture = pixels.and_then(|pixels| pixels.inputs[0]).map(|value| value.first as usize);
         for round in 0..ROUNDS {
-            let mut products: Vec<Vec<[f64; 2]>> = vec![Vec::new(); ops];
-            for i in 0..self.pictures.count.min(FACTOR_PICTURES) {
+            let mut quotients: Vec<Vec<Vec<Quotient>>> = vec![Vec::new(); ops as usize];
+            let pictures = self.pictures.count.min(FACTOR_PICTURES);
+            for i in 0..pictures {
                 let exact = self.exact(i)?;
                 self.run(self.candidate, i, &mut |index, output, record| {
                     let exact = &exact[index];
                     let channels = record.shape[2] as usize;
-                    let sums = &mut products[index];
-                    sums.resize(channels, [0.0; 2]);
-                    for (j, (&x, y)) in exact.iter().zip(real(output, record, &[])).enumerate() {
-                        // What was cut off says nothing.
-                        if !at_an_end(output, j) {
-                            let [xx, xy] = &mut sums[j % channels];
-                            *xx += f64::from(x) * f64::from(x);
-                            *xy += f64::from(x) * f64::from(y);
+                    let found = &mut quotients[index];
+                    found.resize(channels, Vec::new());
+                    let positions = (exact.len() / channels).div_ceil(QUOTIENTS / pictures).max(1);
+                    let pairs = exact.iter().zip(real(output, record, &[])).enumerate();
+                    for (j, (&x, y)) in pairs.filter(|(j, _)| (j / channels).is_multiple_of(positions)) {
+                        // What was cut off says nothing, nor do other signs.
+                        if x * y > 0.0 && !at_an_end(output, j) {
+                            found[j % channels]
+                                .push(Quotient { factor: f64::from(x) / f64::from(y), weight: f64::from(x * y) });
                         }
                     }
                     (round > 0).then(|| Stored::new(exact, record, &self.factors[index]))
                 })?;
             }
-            // Only the candidate's numbers carry errors.
-            let factor = |&[xx, xy]: &[f64; 2]| if xx > 0.0 && xy > 0.0 { xx / xy } else { 1.0 };
-            let factors = products.iter().map(|sums| sums.iter().map(factor).collect::<Vec<_>>());
-            let ones = |factors: &Vec<f64>| factors.len() == 1 || factors.iter().all(|f| (f - 1.0).abs() < ONE);
-            self.factors = factors.map(|factors| if ones(&factors) { Vec::new() } else { factors }).collect();
-            // What becomes the picture has none.
-            let pixels = (0..ops).map(|i| self.reference.op_info(i as u32)).find(|op| op.kind == OpKind::Pixels);
-            if let Some(picture) = pixels.and_then(|pixels| pixels.inputs[0]) {
-                self.factors[picture.first as usize].clear();
+            let ones = |factors: &[f64]| factors.len() == 1 || factors.iter().all(|f| (f - 1.0).abs() < ONE);
+            for (index, found) in quotients.iter_mut().enumerate() {
+                let factors: Vec<f64> = found.iter_mut().map(|quotients| median(quotients)).collect();
+                self.factors[index] = if picture == Some(index) || ones(&factors) { Vec::new() } else { factors };
             }
         }
         Ok(())
@@ -258,6 +259,33 @@ impl Pair<'_> {
         }
         Ok((sampler.unrounded().collect(), sampler.picture().to_vec()))
     }
+}
+
+/// A reference's number by the candidate's.
+#[derive(Clone, Copy)]
+struct Quotient {
+    factor: f64,
+    weight: f64,
+}
+
+/// The factor that half of the weight lies below; 1 if there are none.
+fn median(quotients: &mut [Quotient]) -> f64 {
+    quotients.sort_by(|a, b| a.factor.total_cmp(&b.factor));
+    let half = quotients.iter().map(|q| q.weight).sum::<f64>() / 2.0;
+    let mut below = 0.0;
+    let middle = quotients.iter().find(|q| {
+        below += q.weight;
+        below >= half
+    });
+    middle.map_or(1.0, |q| q.factor)
+}
+
+/// Whether a file may have channels of a common range: those whose layers write 8 bits.
+fn balanced(model: &Model) -> bool {
+    let ops = (0..model.op_count()).map(|i| model.op_info(i));
+    let written =
+        |kind| matches!(kind, OpKind::Linear | OpKind::Conv2d | OpKind::Norm | OpKind::Mul | OpKind::Attention);
+    ops.into_iter().any(|op| written(op.kind) && op.output.dtype == DType::I8)
 }
 
 /// Numbers in a value's format.

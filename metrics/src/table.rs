@@ -22,8 +22,8 @@ pub fn table(comparison: &Comparison) -> String {
     if let Some(floor) = comparison.floor_seeds {
         let _ = writeln!(
             text,
-            "floor (two seeds of {}, {} pictures each) {:.3} between them, {:.3} apart",
-            reference.name, floor.samples, floor.between, floor.difference
+            "floor (two runs of {}, seeds from {} and from {}): {:.3} from each other, distances differ by {:.3}",
+            reference.name, comparison.first_seed, floor.first_seed, floor.between, floor.difference
         );
     }
     if let Some(untrained) = comparison.untrained {

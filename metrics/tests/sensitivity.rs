@@ -91,7 +91,7 @@ fn what_operators_cost_alone_adds_up_to_about_the_whole() -> Result<(), Failure>
         (Activations::Eight, WeightBits::Four),
     ] {
         // What takes long is left out.
-        let (calibration_samples, without) = (Some(4), vec![Technique::Ranges, Technique::Fit]);
+        let (calibration_samples, without) = (Some(64), vec![Technique::Ranges, Technique::Fit]);
         let options =
             Options { activations, weights, calibration_samples, without, ..Options::new("x", Precision::Int8) };
         let candidate = file(&checkpoint, &options)?;

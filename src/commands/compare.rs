@@ -9,7 +9,7 @@ use driftlet_metrics::{Collected, Comparison, Grid, Page, SHOWN, Shard, html, ta
 use driftlet_runtime::{Guidance, LineSampler, Start};
 use sha2::{Digest, Sha256};
 
-use crate::comparison::{Gallery, Measure, collect, figures};
+use crate::comparison::{Beside, Gallery, Measure, collect, figures};
 use crate::model_file::{ModelFile, arena, hex};
 use crate::network::Choice;
 use crate::sampling::Batch;
@@ -105,9 +105,10 @@ fn generate(arguments: &Arguments) -> Result<(Collected, Vec<ModelFile>)> {
         class: None,
         guidance: Guidance::from_f32(arguments.guidance),
     };
+    let beside = Beside { layers: arguments.layers, second_run: true };
     let shard = arguments.shard.unwrap_or(Shard::WHOLE);
     check_shard(shard, batch.count)?;
-    Ok((collect(&files, &batch, arguments.layers, shard, &arguments.features)?, files))
+    Ok((collect(&files, &batch, beside, shard, &arguments.features)?, files))
 }
 
 /// Reads `I/N`.

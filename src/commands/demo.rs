@@ -9,7 +9,7 @@ use driftlet_quantize::Precision;
 use driftlet_runtime::Guidance;
 
 use super::compare::{write, write_html, write_json};
-use crate::comparison::{Gallery, Measure, collect, distance, figures};
+use crate::comparison::{Beside, Gallery, Measure, collect, distance, figures};
 use crate::model_file::ModelFile;
 use crate::network::Choice;
 use crate::sampling::Batch;
@@ -41,7 +41,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         class: None,
         guidance: Guidance::from_q8(256),
     };
-    let collected = collect(&files, &batch, 16, Shard::WHOLE, &Choice::Classifier)?;
+    let collected =
+        collect(&files, &batch, Beside { layers: 16, second_run: true }, Shard::WHOLE, &Choice::Classifier)?;
     let mut comparison = figures(&collected, &Measure { resamples: 200, ..Measure::default() })?;
     let untrained = Checkpoint::random(Config::new(checkpoint.config.architecture.clone()), 0);
     let untrained = ModelFile::made(&untrained, "untrained", Precision::F32)?;
