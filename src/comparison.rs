@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use driftlet_checkpoint::map_file;
 use driftlet_data::{Images, Split, grid_png};
 use driftlet_metrics::{
-    About, Collected, Comparison, Features, Identity, Layer, Pictures, Real, Settings, Shard, compare, extract,
-    samples_of, sensitivity,
+    About, Collected, Comparison, DataVectors, Features, Identity, Layer, Pictures, Real, Settings, Shard, Statistics,
+    compare, extract, samples_of, sensitivity,
 };
 use driftlet_runtime::Model;
 use sha2::{Digest, Sha256};
@@ -63,7 +64,7 @@ pub fn collect(files: &[ModelFile], batch: &Batch, beside: Beside, shard: Shard,
         second_run: beside.second_run.then(|| batch.seed_of(batch.count)),
         ..About::default()
     };
-    gather(about, &network, shard, |range| {
+    gather(about, &network, shard, &mut |_| {}, |range| {
         let start = range.start;
         let part = Batch { first_seed: batch.seed_of(start), count: range.len(), ..batch.clone() };
         let intended: Vec<u32> = range.map(|i| batch.class_of(i, first.classes())).collect();
@@ -77,13 +78,19 @@ pub fn collect(files: &[ModelFile], batch: &Batch, beside: Beside, shard: Shard,
     })
 }
 
-/// What a feature network sees in real pictures.
-pub fn collect_images(name: &str, images: &Images, shard: Shard, network: &FeatureNetwork) -> Result<Collected> {
+/// What a feature network sees in real pictures; `watch` is called with the features of each leaf.
+pub fn collect_images(
+    name: &str,
+    images: &Images,
+    shard: Shard,
+    network: &FeatureNetwork,
+    watch: &mut dyn FnMut(&[Features]),
+) -> Result<Collected> {
     let identity = Identity { name: name.into(), hash: hex(&Sha256::digest(&images.pixels)), ..Identity::default() };
     let shape = [images.height, images.width, images.channels];
     let about = About { samples: images.len(), shape, models: vec![identity], ..About::default() };
     let len = images.image_len();
-    gather(about, network, shard, |range| {
+    gather(about, network, shard, watch, |range| {
         let pixels = images.pixels[range.start * len..range.end * len].to_vec();
         Ok((vec![pixels], images.labels[range].iter().map(|&label| label.into()).collect()))
     })
@@ -94,6 +101,7 @@ fn gather(
     about: About,
     network_file: &FeatureNetwork,
     shard: Shard,
+    watch: &mut dyn FnMut(&[Features]),
     mut make: impl FnMut(Range<usize>) -> Result<(Vec<Vec<u8>>, Vec<u32>)>,
 ) -> Result<Collected> {
     let network = network_file.file.model()?;
@@ -114,6 +122,7 @@ fn gather(
         let (pixels, intended) = make(samples_of(leaf..leaf + 1, samples))?;
         let look = |pixels: &Vec<u8>| Ok(extract(&network, pixels, &|| progress.step())?);
         let seen = pixels.iter().map(look).collect::<Result<Vec<Features>>>()?;
+        watch(&seen);
         collected.add(leaf, &pixels, &seen, &intended)?;
     }
     progress.finish();
@@ -163,6 +172,10 @@ pub struct Measure {
     pub resamples: u32,
     /// Also what needs Fashion-MNIST itself.
     pub data: bool,
+    /// Files of feature vectors of the test split of any data, in place of Fashion-MNIST's.
+    pub test: Vec<PathBuf>,
+    /// The same of its train split.
+    pub train: Vec<PathBuf>,
 }
 
 /// Figures of what was collected.
@@ -173,19 +186,31 @@ pub fn figures(collected: &Collected, measure: &Measure) -> Result<Comparison> {
         network.file.hash() == *hash,
         "the statistics were made with another feature network ({name}, SHA-256 {hash}); give the same --features"
     );
-    let (test, train) = match &measure.reference {
-        Some(path) => (read_statistics(path)?, None),
-        None => (network.test_statistics()?, network.shipped.then(shipped::train_statistics).transpose()?),
+    let read = |files: &[PathBuf]| (!files.is_empty()).then(|| read_vectors(files, &collected.about)).transpose();
+    let (test_vectors, mut train_vectors) = (read(&measure.test)?, read(&measure.train)?);
+    let statistics = |vectors: &Option<Vec<f32>>| {
+        vectors.as_ref().map(|vectors| Statistics::of(vectors, collected.about.dim)).transpose()
     };
-    let real = match measure.data {
-        true => {
-            // Other networks would take hours.
-            let train = network.shipped.then(|| network.look(Split::Train)).transpose()?;
-            let train = train.as_ref().map(|(features, _)| &features.data[..]);
-            Some(Real::new(&network.look(Split::Test)?.0.data, train, collected.about.dim)?)
-        }
-        false => None,
+    // The floor is that of one data set's splits.
+    let shipped_train = network.shipped && measure.reference.is_none() && test_vectors.is_none();
+    let train = match statistics(&train_vectors)? {
+        None if shipped_train => Some(shipped::train_statistics()?),
+        train => train,
     };
+    let test = match (&measure.reference, statistics(&test_vectors)?) {
+        (Some(path), _) => read_statistics(path)?,
+        (None, Some(test)) => test,
+        (None, None) => network.test_statistics()?,
+    };
+    let test_vectors = match test_vectors {
+        None if measure.data => Some(network.look(Split::Test)?.0.data),
+        given => given,
+    };
+    // Other networks would take hours.
+    if train_vectors.is_none() && measure.data && network.shipped && measure.test.is_empty() {
+        train_vectors = Some(network.look(Split::Train)?.0.data);
+    }
+    let real = test_vectors.map(|test| Real::new(&test, train_vectors.as_deref(), collected.about.dim)).transpose()?;
     let settings = Settings {
         test: &test,
         train: train.as_ref(),
@@ -194,6 +219,23 @@ pub fn figures(collected: &Collected, measure: &Measure) -> Result<Comparison> {
         resamples: measure.resamples,
     };
     Ok(compare(collected, &settings)?)
+}
+
+/// Feature vectors of a data set, by the network that looked at the pictures.
+fn read_vectors(files: &[PathBuf], about: &About) -> Result<Vec<f32>> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let vectors = DataVectors::from_bytes(&name, &map_file(path)?)?;
+        ensure!(
+            vectors.about.network_hash == about.network_hash && vectors.dim == about.dim,
+            "{name}: vectors of another feature network than {}, or one for pictures of another size; make them with the same \
+             --features and the --size of the generator's pictures",
+            about.network
+        );
+        Ok(vectors)
+    };
+    let parts = files.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(DataVectors::join(parts).with_context(|| files[0].display().to_string())?.features)
 }
 
 /// Frechet distance of one model to the test split.

@@ -175,6 +175,8 @@ fn shards_become_one_run() -> Outcome {
         (&["compare", "c"], "one more .drift file"),
         (&["compare", "--from", "whole.stats", "--reference-stats", "m.drift"], "m.drift"),
         (&["compare", "--from", "whole.stats", "--features", "inception=m.drift"], "m.drift"),
+        (&["compare", "--from", "whole.stats", "--test-vectors", "m.drift"], "driftlet stats --vectors"),
+        (&["compare", "--from", "whole.stats", "--train-vectors", "whole.stats"], "whole.stats: `driftlet`"),
         (&["compare", "c", "m.drift", "--features", "inception"], "pt_inception-2015-12-05"),
         (&["stats", "--data", "absent", "--npz", "x.npz"], "absent"),
         (&["stats", "--npz", "x.npz"], "--data"),

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::plot::{COLOURS, noise_ratios, sensitivity, short, trade_off};
-use crate::table::{cost_rows, difference_rows, main_rows, models, other_rows};
+use crate::table::{cost_rows, difference_rows, main_rows, models, no_accuracy, other_rows};
 use crate::{Comparison, ReferenceModel};
 
 /// A picture for the page.
@@ -177,6 +177,9 @@ fn floors(comparison: &Comparison) -> String {
             "Floor (two runs of the reference, the second with seeds from {}): {:.3} from each other; their distances differ by {:.3}. ",
             floor.first_seed, floor.between, floor.difference
         );
+    }
+    if let Some(missing) = no_accuracy(comparison) {
+        let _ = write!(text, "There is {}. ", escape(&missing));
     }
     if let Some(untrained) = comparison.untrained {
         let _ = write!(text, "Untrained network: {untrained:.3}.");

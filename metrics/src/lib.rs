@@ -36,6 +36,7 @@ mod summary;
 mod table;
 mod tree;
 mod vectors;
+mod vectors_file;
 
 pub use bootstrap::{Interval, Resamples, paired_difference};
 pub use collected::{About, Collected, Identity, Layer, SHOWN, Shard, samples_of};
@@ -56,3 +57,4 @@ pub use sensitivity::{LayerCost, Pictures, Sensitivity, sensitivity};
 pub use ssim::ssim;
 pub use statistics::Statistics;
 pub use table::table;
+pub use vectors_file::{DataVectors, VectorsAbout};

@@ -57,7 +57,9 @@ impl Statistics {
     /// [`MetricsError::Statistics`] names the field.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, MetricsError> {
         let error = |problem: String| MetricsError::Statistics { file: file.into(), problem };
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| error(format!("not a safetensors file ({e})")))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| {
+            error(format!("not a safetensors file ({e}); give one of driftlet stats, or an .npz with mu and sigma"))
+        })?;
         let read = |name: &str, dtype: Dtype| {
             let view =
                 tensors.tensor(name).map_err(|_| error(format!("has no `{name}`; make it with driftlet stats")))?;

@@ -26,6 +26,9 @@ pub fn table(comparison: &Comparison) -> String {
             reference.name, comparison.first_seed, floor.first_seed, floor.between, floor.difference
         );
     }
+    if let Some(missing) = no_accuracy(comparison) {
+        let _ = writeln!(text, "{missing}");
+    }
     if let Some(untrained) = comparison.untrained {
         let share = 100.0 * reference.frechet / untrained;
         let _ = writeln!(text, "untrained network {untrained:.3}; {} is at {share:.1} % of it", reference.name);
@@ -41,6 +44,16 @@ pub fn table(comparison: &Comparison) -> String {
 /// All models, the reference first.
 pub(crate) fn models(comparison: &Comparison) -> impl Iterator<Item = &ReferenceModel> {
     std::iter::once(&comparison.reference).chain(comparison.candidates.iter().map(|c| &c.model))
+}
+
+/// Why there is no class accuracy, where there is none.
+pub(crate) fn no_accuracy(comparison: &Comparison) -> Option<String> {
+    comparison.reference.class_accuracy.is_none().then(|| {
+        format!(
+            "no class accuracy: {} does not know the classes of the data; run again with a classifier for it",
+            comparison.network
+        )
+    })
 }
 
 fn percent(share: Option<f64>) -> String {

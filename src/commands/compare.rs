@@ -27,6 +27,13 @@ pub struct Arguments {
     /// density, coverage, and how near pictures come to those of the train split
     #[arg(long)]
     recall: bool,
+    /// Feature vectors of a test split that `driftlet stats --vectors` wrote, all parts: figures as of --recall, for any data; what
+    /// distances are measured to unless --reference-stats says otherwise
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["recall", "shard"])]
+    test_vectors: Vec<PathBuf>,
+    /// The same of a train split, all parts, for the floor and for what was learnt by heart
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "shard")]
+    train_vectors: Vec<PathBuf>,
     /// Seed of the first picture
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -83,6 +90,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         reference: arguments.reference_stats.clone(),
         resamples: arguments.resamples,
         data: arguments.recall,
+        test: arguments.test_vectors.clone(),
+        train: arguments.train_vectors.clone(),
     };
     let comparison = figures(&collected, &measure)?;
     print!("{}", table(&comparison));

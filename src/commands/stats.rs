@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use driftlet_data::{Filter, FolderOptions, Images, Split, fashion_mnist, image_folder};
-use driftlet_metrics::{Collected, Shard, Statistics};
+use driftlet_metrics::{Collected, DataVectors, Features, Shard, Statistics, VectorsAbout};
 
 use super::compare::{check_shard, read, shard, write};
 use crate::comparison::collect_images;
@@ -32,8 +32,12 @@ pub struct Arguments {
     /// read them
     #[arg(long, conflicts_with = "shard")]
     npz: Option<PathBuf>,
-    /// Only part I of N, from 0, into the file of --out; `driftlet stats merge` joins them
-    #[arg(long, value_name = "I/N", value_parser = shard, requires = "out", requires = "data")]
+    /// File for the feature vectors of all pictures, or of those of the shard, for `driftlet compare --test-vectors` and
+    /// --train-vectors
+    #[arg(long, requires = "data")]
+    vectors: Option<PathBuf>,
+    /// Only part I of N, from 0, into the files of --out and --vectors; `driftlet stats merge` joins the first
+    #[arg(long, value_name = "I/N", value_parser = shard, requires = "data")]
     shard: Option<Shard>,
     /// File for what was added up; with a classifier and without --data, a directory
     #[arg(long)]
@@ -65,14 +69,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Some(out) => splits(classifier, out),
             None => bail!("give --out, a directory for the statistics of both splits; or --data and --npz"),
         },
-        (None, None, None) => bail!("give --data test, train or a folder, and --npz or --out; or `merge` and files"),
+        (None, None, None) => {
+            bail!("give --data test, train or a folder, and --npz, --vectors or --out; or `merge` and files")
+        }
     }
 }
 
 /// Looks at one set of pictures.
 fn look(arguments: &Arguments, data: &str) -> Result<()> {
-    if arguments.npz.is_none() && arguments.out.is_none() {
-        bail!("nothing to write; give --npz, --out or both");
+    if arguments.npz.is_none() && arguments.out.is_none() && arguments.vectors.is_none() {
+        bail!("nothing to write; give --npz, --out, --vectors or several of them");
     }
     let images = pictures(data, arguments.size)?;
     let network = match &arguments.classifier {
@@ -81,7 +87,27 @@ fn look(arguments: &Arguments, data: &str) -> Result<()> {
     };
     let shard = arguments.shard.unwrap_or(Shard::WHOLE);
     check_shard(shard, images.len())?;
-    let collected = collect_images(data, &images, shard, &network)?;
+    let mut vectors = Vec::new();
+    let mut watch = |seen: &[Features]| {
+        if arguments.vectors.is_some() {
+            seen.iter().for_each(|seen| vectors.extend_from_slice(&seen.data));
+        }
+    };
+    let collected = collect_images(data, &images, shard, &network, &mut watch)?;
+    if let Some(path) = &arguments.vectors {
+        let (about, samples) = (&collected.about, collected.samples());
+        let count = samples.len();
+        let about = VectorsAbout {
+            data: data.into(),
+            data_hash: about.models[0].hash.clone(),
+            samples: about.samples,
+            first: samples.start,
+            network_hash: about.network_hash.clone(),
+        };
+        let vectors = DataVectors { about, dim: collected.about.dim, features: vectors };
+        write(path, &vectors.to_bytes()?)?;
+        println!("{}: feature vectors of {count} of {} pictures", path.display(), images.len());
+    }
     if let Some(path) = &arguments.out {
         write(path, &collected.to_bytes()?)?;
         println!("{}: {} of {} pictures", path.display(), collected.samples().len(), images.len());
