@@ -198,7 +198,18 @@ pub fn figures(collected: &Collected, measure: &Measure) -> Result<Comparison> {
         train => train,
     };
     let test = match (&measure.reference, statistics(&test_vectors)?) {
-        (Some(path), _) => read_statistics(path)?,
+        (Some(path), _) => {
+            let given = read_statistics(path)?;
+            let (dim, name) = (collected.about.dim, &collected.about.network);
+            ensure!(
+                given.dim() == dim,
+                "{}: the mean has {} numbers, the features of {name} have {dim}; give statistics of the same feature network, \
+                 or its --features",
+                path.display(),
+                given.dim()
+            );
+            given
+        }
         (None, Some(test)) => test,
         (None, None) => network.test_statistics()?,
     };

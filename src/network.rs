@@ -91,7 +91,9 @@ impl FeatureNetwork {
 fn from_weights(path: &Path, shape: [usize; 3]) -> Result<ModelFile> {
     // The file of pytorch-fid counts batches, as training did.
     let superfluous = |name: &str| name.ends_with("num_batches_tracked") || name.starts_with("AuxLogits");
-    let weights = read_parameters(path, inception_parameters(), superfluous)?;
+    let weights = read_parameters(path, inception_parameters(), superfluous);
+    let weights =
+        weights.context("no weights of Inception-v3; give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")?;
     let graph = inception(&weights, shape)?;
     let mut file = Cursor::new(Vec::new());
     let options = Options::new("inception-v3", Precision::F32);

@@ -155,7 +155,7 @@ fn shards_become_one_run() -> Outcome {
     assert!(read("merged.stats")? == read("whole.stats")?);
     let from = ["compare", "--from", "merged.stats", "--resamples", "20", "--json", "merged.json", "--html", "m.html"];
     let text = succeed(&from, directory.path())?;
-    assert!(text.contains("class_accuracy") && text.contains("700 paired samples"), "{text}");
+    assert!(text.contains("class accuracy") && text.contains("700 paired samples"), "{text}");
     assert_eq!(read("merged.json")?, read("whole.json")?);
 
     // Statistics of one of the models, as others exchange them, are what it is at a distance of 0 from.

@@ -97,7 +97,9 @@ pub fn html(page: &Page, comparison: &Comparison) -> String {
     }
     text += "<h2>All figures</h2><div class=\"whole\">";
     rows(&mut text, &other_rows(comparison), true);
-    text += "</div><div class=\"row wide\">";
+    text += "</div>";
+    text += &meanings(comparison);
+    text += "<div class=\"row wide\">";
     for candidate in &comparison.candidates {
         // Writing to a string cannot fail.
         let _ =
@@ -163,6 +165,48 @@ fn introduction(comparison: &Comparison) -> String {
             "<p class=\"note\">The int8 samples came from the integer runtime itself, not from a simulation of it.</p>";
     }
     text
+}
+
+/// What the figures say, as far as they were measured.
+fn meanings(comparison: &Comparison) -> String {
+    let model = &comparison.reference;
+    let all = [
+        (true, "infinite", "the Frechet distance extrapolated to infinitely many pictures; lower is better"),
+        (true, "score", "inception score with the classes of the feature network; higher is better"),
+        (
+            model.kid.is_some(),
+            "kid",
+            "kernel distance to the test split, with its spread over subsets; lower is better",
+        ),
+        (model.coverage.is_some(), "precision", "share of pictures that lie within the real ones; higher is better"),
+        (
+            model.coverage.is_some(),
+            "recall",
+            "share of real pictures that lie within the generated ones; higher is better",
+        ),
+        (model.coverage.is_some(), "density", "how deep pictures lie within the real ones; 1 for real ones"),
+        (
+            model.coverage.is_some(),
+            "coverage",
+            "share of real pictures that have a generated one near; higher is better",
+        ),
+        (
+            model.memorization.is_some(),
+            "to train",
+            "mean distance to the nearest picture of the train split, in brackets that of the test split",
+        ),
+        (
+            model.memorization.is_some(),
+            "by heart",
+            "share of pictures nearer to one of the train split than all but 1 % of the test split; 1 % where nothing was learnt by heart",
+        ),
+        (true, "of pairs", "between pictures of equal seeds, this model's and the reference's"),
+    ];
+    let mut text = String::from("<details><summary>What the figures say</summary><dl>");
+    for (_, name, meaning) in all.into_iter().filter(|(measured, ..)| *measured) {
+        let _ = write!(text, "<dt>{name}</dt><dd>{meaning}</dd>");
+    }
+    text + "</dl></details>"
 }
 
 /// What distances cannot come below.

@@ -70,10 +70,9 @@ impl Statistics {
         if shape != [dim] || square != [dim, dim] || dim == 0 {
             return Err(error(format!("`mu` has shape {shape:?} and `sigma` {square:?}; {REMEDY}")));
         }
-        if mean.iter().chain(&covariance).any(|x| !x.is_finite()) {
-            return Err(error("a number is not finite".into()));
-        }
-        Ok(Self { count: 0, mean, covariance })
+        let statistics = Self { count: 0, mean, covariance };
+        statistics.check("mu", "sigma").map_err(|problem| error(format!("{problem}; {REMEDY}")))?;
+        Ok(statistics)
     }
 }
 

@@ -80,10 +80,30 @@ impl Statistics {
         if dim == 0 || statistics.covariance.len() != dim * dim || statistics.count < 2 {
             return Err(error(format!("mean, covariance and count do not fit together (mean has {dim} numbers)")));
         }
-        if statistics.mean.iter().chain(&statistics.covariance).any(|x| !x.is_finite()) {
-            return Err(error("a number is not finite".into()));
-        }
+        statistics.check("mean", "covariance").map_err(|p| error(format!("{p}; make it anew with driftlet stats")))?;
         Ok(statistics)
+    }
+
+    /// Refuses what no set of vectors has; the names are those of the fields.
+    pub(crate) fn check(&self, mean: &str, covariance: &str) -> Result<(), String> {
+        let infinite = |numbers: &[f64]| numbers.iter().position(|x| !x.is_finite());
+        for (name, numbers) in [(mean, &self.mean), (covariance, &self.covariance)] {
+            if let Some(at) = infinite(numbers) {
+                return Err(format!("`{name}` has a number that is not finite, at {at}"));
+            }
+        }
+        let dim = self.dim();
+        let variance = |i: usize| self.covariance[i * dim + i];
+        if let Some(i) = (0..dim).find(|&i| variance(i) < 0.0) {
+            return Err(format!("`{covariance}` has the variance {} at {i}", variance(i)));
+        }
+        // Others may have rounded to single precision.
+        let most = 1e-4 * (0..dim).map(variance).fold(0.0, f64::max);
+        let skew = |i: usize, j: usize| (self.covariance[i * dim + j] - self.covariance[j * dim + i]).abs() > most;
+        match (0..dim).find_map(|i| (0..i).find(|&j| skew(i, j)).map(|j| (i, j))) {
+            Some((i, j)) => Err(format!("`{covariance}` is not symmetric, at {i}, {j}")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -106,6 +126,22 @@ mod tests {
         assert_eq!(Statistics::from_bytes("x", &bytes)?, s);
         for len in 0..bytes.len() {
             assert!(Statistics::from_bytes("x", &bytes[..len]).is_err());
+        }
+        for (covariance, expected) in [
+            ([-1.0, 0.0, 0.0, 1.0], "the variance -1 at 0"),
+            ([1.0, 0.5, 0.0, 1.0], "not symmetric, at 1, 0"),
+            ([1.0, f64::NAN, 0.0, 1.0], "not finite, at 1"),
+        ] {
+            let wrong = Statistics { covariance: covariance.to_vec(), ..s.clone() };
+            let read = [
+                Statistics::from_bytes("x.safetensors", &wrong.to_bytes()?),
+                Statistics::from_npz("x.npz", &wrong.to_npz()?),
+            ];
+            for (read, [file, field]) in read.into_iter().zip([["x.safetensors", "`covariance`"], ["x.npz", "`sigma`"]])
+            {
+                let message = read.err().map(|e| e.to_string()).unwrap_or_default();
+                assert!([file, field, expected].iter().all(|part| message.contains(part)), "{message}");
+            }
         }
         assert!(Statistics::of(&[1.0, f32::NAN], 1).is_err());
         assert!(Statistics::of(&[1.0], 1).is_err());

@@ -74,8 +74,8 @@ pub(crate) fn main_rows(comparison: &Comparison) -> Vec<Vec<String>> {
     for candidate in &comparison.candidates {
         let mut row = beginning(&candidate.model);
         row.extend([
-            format!("{:+.4}", candidate.delta),
-            format!("{:+.4} .. {:+.4}", candidate.delta_low, candidate.delta_high),
+            signed(candidate.delta, 4),
+            format!("{} .. {}", signed(candidate.delta_low, 4), signed(candidate.delta_high, 4)),
             candidate.psnr.map_or_else(|| "equal".into(), |p| format!("{p:.1}")),
             percent(candidate.model.class_accuracy),
         ]);
@@ -127,24 +127,35 @@ pub(crate) fn other_rows(comparison: &Comparison) -> Vec<Vec<String>> {
 
 /// What tells a candidate from the reference, beside the Frechet distance.
 pub(crate) fn difference_rows(candidate: &ComparedModel) -> Vec<Vec<String>> {
-    let line = |name: &str, value: String, [low, high]: [f64; 2], digits: usize| {
-        vec![name.to_owned(), value, format!("{low:+.digits$} .. {high:+.digits$}")]
-    };
     let mut rows = vec![["figure", "difference", "95 % interval"].map(String::from).to_vec()];
     for (name, d) in &candidate.differences {
-        rows.push(line(name, format!("{:+.5}", d.difference), [d.low, d.high], 5));
+        let [difference, low, high] = [d.difference, d.low, d.high].map(|value| signed(value, 5));
+        rows.push(vec![told(name), difference, format!("{low} .. {high}")]);
     }
-    let pairs = [
-        ("SSIM of pairs", candidate.ssim, candidate.ssim_interval),
-        ("feature distance of pairs", candidate.feature_distance, candidate.feature_distance_interval),
-    ];
-    for (name, value, interval) in pairs {
-        rows.push(line(name, format!("{value:.5}"), interval, 5));
-    }
+    let mut pair = |name: &str, value: f64, [low, high]: [f64; 2], digits: usize| {
+        rows.push(vec![name.into(), format!("{value:.digits$}"), format!("{low:.digits$} .. {high:.digits$}")]);
+    };
+    pair("SSIM of pairs", candidate.ssim, candidate.ssim_interval, 5);
+    pair("feature distance of pairs", candidate.feature_distance, candidate.feature_distance_interval, 5);
     if let Some((psnr, interval)) = candidate.psnr.zip(candidate.psnr_interval) {
-        rows.push(line("PSNR of pairs, dB", format!("{psnr:.2}"), interval, 2));
+        pair("PSNR of pairs, dB", psnr, interval, 2);
     }
     rows
+}
+
+/// What people call a figure of the JSON.
+fn told(figure: &str) -> String {
+    match figure {
+        "fidelity" => "precision".into(),
+        "nearest_train" => "to train".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// A difference with its sign; zero has none to speak of.
+fn signed(value: f64, digits: usize) -> String {
+    let text = format!("{value:+.digits$}");
+    if text.trim_start_matches(['+', '-', '0', '.']).is_empty() { format!("{:+.digits$}", 0.0) } else { text }
 }
 
 /// Rows in columns: names to the left, figures to the right.

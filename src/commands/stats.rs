@@ -125,7 +125,7 @@ fn pictures(data: &str, size: usize) -> Result<Images> {
 
 fn write_npz(collected: &Collected, path: Option<&Path>) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
-    collected.complete()?;
+    collected.complete().with_context(|| format!("cannot write {}", path.display()))?;
     let sum = collected.parts.first().and_then(|part| part.tree.total()).context("no pictures")?;
     let statistics = sum.moments.statistics()?;
     write(path, &statistics.to_npz()?)?;
