@@ -67,6 +67,22 @@ pub struct Room<'r, E> {
     padding: *const E,
     free: &'r mut [MaybeUninit<E>],
     fill: E,
+    /// Lines of the map that were prepared last: those that the rows of a kernel share.
+    prepared: [Prepared<E>; LINES],
+    /// Which of them is the oldest.
+    oldest: usize,
+}
+
+/// Prepared lines that are remembered: a kernel of four rows moves on by one.
+const LINES: usize = 4;
+
+/// Pixels side by side that were prepared.
+#[derive(Clone, Copy)]
+struct Prepared<E> {
+    /// Numbers of the map.
+    start: usize,
+    end: usize,
+    base: *const E,
 }
 
 impl<'r, E: Copy> Room<'r, E> {
@@ -79,7 +95,8 @@ impl<'r, E: Copy> Room<'r, E> {
                 place.write(if i < g.in_channels { zero } else { fill });
             }
         }
-        Self { padding: padding.as_ptr().cast(), free, fill }
+        let none = Prepared { start: 0, end: 0, base: core::ptr::null() };
+        Self { padding: padding.as_ptr().cast(), free, fill, prepared: [none; LINES], oldest: 0 }
     }
 
     fn take(&mut self, len: usize) -> &'r mut [MaybeUninit<E>] {
@@ -123,12 +140,19 @@ impl<'r, E: Copy> Room<'r, E> {
             let pixel = |i: usize| ((first + i) * stride + kx - g.padding) >> shift;
             let from = |i: usize| pixel(i) * channels;
             // What cannot be read in place is prepared once for neighbours, whose runs overlap or touch.
-            if !E::IN_PLACE && !inside.is_empty() && stride <= runs.taps {
-                let pixels = pixel(0)..pixel(inside.len() - 1) + runs.taps;
-                let (numbers, pitch) = (pixels.len() * channels, runs.len / runs.taps);
-                let base = self.prepared(&x[row * channels + from(0)..][..numbers], channels, pitch);
+            if !E::IN_PLACE && !inside.is_empty() && stride <= g.kernel_width {
+                let (mut pixels, pitch) = (pixel(0)..pixel(inside.len() - 1) + runs.taps, runs.len / runs.taps);
+                let first = pixels.start;
+                if runs.taps == 1 {
+                    // What the other taps see of the line as well: no more than a run for each tap and column.
+                    let last = (columns.end - 1) * stride + g.kernel_width - 1;
+                    pixels.start = ((columns.start * stride).saturating_sub(g.padding) >> shift).min(pixels.start);
+                    pixels.end = (last.saturating_sub(g.padding) >> shift).min(g.in_width - 1).max(pixels.end - 1) + 1;
+                }
+                let numbers = (row + pixels.start) * channels..(row + pixels.end) * channels;
+                let base = self.prepared(x, numbers, first - pixels.start, channels, pitch);
                 for (i, place) in inside.iter_mut().enumerate() {
-                    place.write(base.wrapping_add((pixel(i) - pixels.start) * pitch));
+                    place.write(base.wrapping_add((pixel(i) - first) * pitch));
                 }
                 continue;
             }
@@ -165,21 +189,30 @@ impl<'r, E: Copy> Room<'r, E> {
         if runs.taps == 1 { self.padding } else { self.border(g, runs, x, row, ox * g.stride) }
     }
 
-    /// Copies whole pixels, filled up to a pitch: at most as much as the runs of as many rows.
-    #[inline(never)]
-    fn prepared<I: Copy>(&mut self, from: &[I], channels: usize, pitch: usize) -> *const E
+    /// Where a pixel lies, so many behind the first of `numbers`: whole pixels of the map that are prepared with a pitch, unless
+    /// they were. They take at most as much as the runs of as many rows.
+    fn prepared<I: Copy>(
+        &mut self,
+        x: &[I],
+        numbers: Range<usize>,
+        pixel: usize,
+        channels: usize,
+        pitch: usize,
+    ) -> *const E
     where
         E: Element<I>,
     {
-        let place = self.take(from.len() / channels * pitch);
-        if pitch == channels {
-            copy(from, place, self.fill);
-        } else {
-            for (from, to) in from.chunks_exact(channels).zip(place.chunks_exact_mut(pitch)) {
-                copy(from, to, self.fill);
-            }
+        let wanted = numbers.start + pixel * channels;
+        let known = self.prepared.iter().find(|p| p.start <= numbers.start && numbers.end <= p.end);
+        if let Some(known) = known {
+            return known.base.wrapping_add((wanted - known.start) / channels * pitch);
         }
-        place.as_ptr().cast()
+        let place = self.take(numbers.len() / channels * pitch);
+        let base: *const E = place.as_ptr().cast();
+        self.prepared[self.oldest] = Prepared { start: numbers.start, end: numbers.end, base };
+        self.oldest = (self.oldest + 1) % LINES;
+        widen(&x[numbers], channels, pitch, place, self.fill);
+        base.wrapping_add(pixel * pitch)
     }
 
     #[inline(never)]
@@ -212,7 +245,39 @@ impl<'r, E: Copy> Room<'r, E> {
     }
 }
 
+/// Numbers that are copied together.
+const TOGETHER: usize = 16;
+
+/// Copies pixels, each filled up to a pitch.
+#[inline(never)]
+fn widen<I: Copy, E: Element<I>>(
+    from: &[I],
+    channels: usize,
+    pitch: usize,
+    to: &mut [MaybeUninit<E>],
+    fill: E,
+) {
+    if pitch == channels {
+        return copy(from, to, fill);
+    }
+    for (pixel, start) in from.chunks_exact(channels).zip((0..).step_by(channels)) {
+        let at = start / channels * pitch;
+        // Whole groups are faster copied than the numbers of a pixel: the next pixel, or what fills this one up for weights of
+        // zero, is overwritten or does no harm.
+        let groups = pitch.div_ceil(TOGETHER) * TOGETHER;
+        match (from.get(start..start + groups), to.get_mut(at..at + groups)) {
+            (Some(from), Some(to)) => {
+                for (from, to) in from.chunks_exact(TOGETHER).zip(to.chunks_exact_mut(TOGETHER)) {
+                    copy(from, to, fill);
+                }
+            }
+            _ => copy(pixel, &mut to[at..at + pitch], fill),
+        }
+    }
+}
+
 /// Copies and fills up.
+#[inline(always)]
 fn copy<I: Copy, E: Element<I>>(from: &[I], to: &mut [MaybeUninit<E>], fill: E) {
     let (taken, rest) = to.split_at_mut(from.len());
     for (to, &from) in taken.iter_mut().zip(from) {

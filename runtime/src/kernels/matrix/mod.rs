@@ -115,7 +115,7 @@ pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
     match kernels.0 {
         Isa::Portable => {}
         #[cfg(target_arch = "x86_64")]
-        isa => match x86::bytes(isa) {
+        isa => match x86::bytes(isa, layer.g.out_channels) {
             Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
             None => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
         },

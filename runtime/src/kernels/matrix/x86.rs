@@ -13,14 +13,16 @@ use super::tile::{Dot, Product, Rows, product};
 use super::upsampled::add_portable;
 use crate::kernels::isa::Isa;
 
-/// How 8-bit inputs are multiplied as bytes; `None` where they are widened to words.
-pub fn bytes(isa: Isa) -> Option<Method<i8>> {
-    let product: Product<i8> = match isa {
-        Isa::Avx512Vnni => bytes_avx512_vnni,
-        Isa::AvxVnni => bytes_avx_vnni,
+/// How 8-bit inputs of a layer of so many outputs are multiplied as bytes; `None` where they are widened to words first.
+pub fn bytes(isa: Isa, outputs: usize) -> Option<Method<i8>> {
+    let (product, excess): (Product<i8>, bool) = match isa {
+        Isa::Avx512Vnni => (bytes_avx512_vnni, true),
+        Isa::AvxVnni => (bytes_avx_vnni, true),
+        // A single output reads each input as often as widening it would.
+        _ if outputs == 1 => (single_bytes_avx2, false),
         _ => return None,
     };
-    Some(Method { product, excess: true })
+    Some(Method { product, excess })
 }
 
 /// How words are multiplied.
@@ -81,7 +83,7 @@ impl Bytes256 {
 }
 
 impl<const VNNI: bool> Words256<VNNI> {
-    const SINGLE: Option<Single<i16>> = Some(single_words_256);
+    const SINGLE: Option<Single<i16>> = Some(single_256);
 }
 
 /// 64 terms at a time.
@@ -126,20 +128,63 @@ unsafe fn single_words(rows: Rows<i16>, count: usize, weight: &[i8], sums: *mut 
     }
 }
 
+/// A product for a single output.
+#[target_feature(enable = "avx2")]
+unsafe fn single_bytes_avx2(rows: Rows<i8>, count: usize, weight: &[i8], _: usize, sums: *mut i32) {
+    // SAFETY: the caller's promises; there is one output.
+    unsafe { single_256(rows, count, weight, sums) }
+}
+
+/// Inputs that can be read as words.
+trait Words: Copy {
+    /// # Safety
+    /// Needs AVX2, and 16 inputs.
+    unsafe fn sixteen(at: *const Self) -> __m256i;
+    /// # Safety
+    /// Needs AVX2, and four inputs.
+    unsafe fn four(at: *const Self) -> __m128i;
+}
+
+impl Words for i8 {
+    #[inline(always)]
+    unsafe fn sixteen(at: *const Self) -> __m256i {
+        // SAFETY: promised by the caller.
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(at.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn four(at: *const Self) -> __m128i {
+        // SAFETY: promised by the caller.
+        unsafe { _mm_cvtepi8_epi16(_mm_cvtsi32_si128(at.cast::<i32>().read_unaligned())) }
+    }
+}
+
+impl Words for i16 {
+    #[inline(always)]
+    unsafe fn sixteen(at: *const Self) -> __m256i {
+        // SAFETY: promised by the caller.
+        unsafe { _mm256_loadu_si256(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn four(at: *const Self) -> __m128i {
+        // SAFETY: promised by the caller.
+        unsafe { _mm_loadl_epi64(at.cast()) }
+    }
+}
+
 /// 16 terms at a time, of four rows.
 #[target_feature(enable = "avx2")]
-unsafe fn single_words_256(rows: Rows<i16>, count: usize, weight: &[i8], sums: *mut i32) {
+unsafe fn single_256<E: Words>(rows: Rows<E>, count: usize, weight: &[i8], sums: *mut i32) {
     let fours = count - count % 4;
     // SAFETY: the caller's promises; the rows exist, and there is room for a sum of each.
     unsafe {
         for row in (0..fours).step_by(4) {
-            let [a, b, c, d] = partial_sums::<4>(rows, row, weight);
+            let [a, b, c, d] = partial_sums::<E, 4>(rows, row, weight);
             let all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
             let all = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all));
             _mm_storeu_si128(sums.add(row).cast(), all);
         }
         for row in fours..count {
-            let [sum] = partial_sums::<1>(rows, row, weight);
+            let [sum] = partial_sums::<E, 1>(rows, row, weight);
             let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
             let pair = _mm_hadd_epi32(half, half);
             *sums.add(row) = _mm_cvtsi128_si32(_mm_hadd_epi32(pair, pair));
@@ -152,7 +197,7 @@ unsafe fn single_words_256(rows: Rows<i16>, count: usize, weight: &[i8], sums: *
 /// # Safety
 /// Needs AVX2, and the rows.
 #[inline(always)]
-unsafe fn partial_sums<const R: usize>(rows: Rows<i16>, row: usize, weight: &[i8]) -> [__m256i; R] {
+unsafe fn partial_sums<E: Words, const R: usize>(rows: Rows<E>, row: usize, weight: &[i8]) -> [__m256i; R] {
     // SAFETY: promised by the caller; runs and their weights are a multiple of four terms long.
     unsafe {
         let mut sums = [_mm256_setzero_si256(); R];
@@ -160,17 +205,15 @@ unsafe fn partial_sums<const R: usize>(rows: Rows<i16>, row: usize, weight: &[i8
             let inputs = rows.run::<R>(row, run);
             let whole = rows.len - rows.len % 16;
             for i in (0..whole).step_by(16) {
-                let weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(weight.as_ptr().add(i).cast()));
+                let weights = i8::sixteen(weight.as_ptr().add(i));
                 for (sum, at) in sums.iter_mut().zip(inputs) {
-                    let products = _mm256_madd_epi16(_mm256_loadu_si256(at.add(i).cast()), weights);
-                    *sum = _mm256_add_epi32(*sum, products);
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(E::sixteen(at.add(i)), weights));
                 }
             }
             for i in (whole..rows.len).step_by(4) {
-                let weights = _mm_cvtsi32_si128(weight.as_ptr().add(i).cast::<i32>().read_unaligned());
-                let weights = _mm_cvtepi8_epi16(weights);
+                let weights = i8::four(weight.as_ptr().add(i));
                 for (sum, at) in sums.iter_mut().zip(inputs) {
-                    let products = _mm_madd_epi16(_mm_loadl_epi64(at.add(i).cast()), weights);
+                    let products = _mm_madd_epi16(E::four(at.add(i)), weights);
                     *sum = _mm256_add_epi32(*sum, _mm256_zextsi128_si256(products));
                 }
             }

@@ -21,6 +21,8 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let passes = arguments.next().ok_or("usage: runner PASSES FILE...")?.parse()?;
+    let forced = std::env::var_os("DRIFTLET_KERNEL").is_some();
+    let chosen = Kernels::chosen().ok_or("this processor has no kernels of the name in DRIFTLET_KERNEL")?;
     let mut memory = Box::new(Memory::new());
     for path in arguments {
         let named = |e: &dyn std::fmt::Display| format!("{path}: {e}");
@@ -30,7 +32,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             len += read;
         }
         let name = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy();
-        for kernels in Kernels::available() {
+        for kernels in Kernels::available().filter(|kernels| !forced || *kernels == chosen) {
             let hash = memory.hash(kernels, len, passes).map_err(|e| named(&e))?;
             println!("{hash}  {name} {}", kernels.name());
         }

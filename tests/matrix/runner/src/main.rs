@@ -1,5 +1,5 @@
 //! Prints a hash of what `.drift` files make, on any target: `runner PASSES FILE...` prints `HASH  NAME KERNELS` for each file
-//! and all kernels of the processor. See `docs/bit-identity.md`.
+//! and all kernels of the processor, or those that `DRIFTLET_KERNEL` names. See `docs/bit-identity.md`.
 #![cfg_attr(any(target_os = "none", target_family = "wasm"), no_std, no_main)]
 
 mod memory;
