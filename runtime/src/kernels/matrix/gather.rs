@@ -250,13 +250,7 @@ const TOGETHER: usize = 16;
 
 /// Copies pixels, each filled up to a pitch.
 #[inline(never)]
-fn widen<I: Copy, E: Element<I>>(
-    from: &[I],
-    channels: usize,
-    pitch: usize,
-    to: &mut [MaybeUninit<E>],
-    fill: E,
-) {
+fn widen<I: Copy, E: Element<I>>(from: &[I], channels: usize, pitch: usize, to: &mut [MaybeUninit<E>], fill: E) {
     if pitch == channels {
         return copy(from, to, fill);
     }

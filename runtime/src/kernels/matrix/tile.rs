@@ -212,9 +212,14 @@ impl<E: Copy> Block<E> {
             // SAFETY: the rows exist.
             unsafe {
                 match self.count - row {
-                    8.. => {
+                    // More rows of two registers would not fit into 16 of them.
+                    8.. if V == 1 => {
                         self.narrow_tile::<D, 8, V>(row, outputs);
                         row += 8;
+                    }
+                    ROWS.. if V > 1 => {
+                        self.narrow_tile::<D, ROWS, V>(row, outputs);
+                        row += ROWS;
                     }
                     4.. => {
                         self.narrow_tile::<D, 4, V>(row, outputs);
