@@ -432,10 +432,35 @@ unsafe impl<const VNNI: bool> Dot for Words256<VNNI> {
     #[inline(always)]
     unsafe fn store(sums: __m256i, at: *mut i32) {
         unsafe {
-            let both = _mm256_add_epi32(sums, _mm256_srli_epi64::<32>(sums));
-            let even = _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
-            _mm_storeu_si128(at.cast(), _mm256_castsi256_si128(even));
+            _mm_storeu_si128(at.cast(), four_sums(sums));
         }
+    }
+    #[inline(always)]
+    unsafe fn store_some(sums: __m256i, at: *mut i32, outputs: usize) {
+        // One by one: a masked store takes as long as many of them.
+        unsafe {
+            let sums = four_sums(sums);
+            match outputs {
+                1 => *at = _mm_cvtsi128_si32(sums),
+                2 => _mm_storel_epi64(at.cast(), sums),
+                3 => {
+                    _mm_storel_epi64(at.cast(), sums);
+                    *at.add(2) = _mm_extract_epi32::<2>(sums);
+                }
+                _ => _mm_storeu_si128(at.cast(), sums),
+            }
+        }
+    }
+}
+
+/// Sums of pairs of dwords.
+#[inline(always)]
+unsafe fn four_sums(pairs: __m256i) -> __m128i {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let both = _mm256_add_epi32(pairs, _mm256_srli_epi64::<32>(pairs));
+        let even = _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+        _mm256_castsi256_si128(even)
     }
 }
 
