@@ -39,6 +39,12 @@ impl Progress {
         }
     }
 
+    /// So many pieces are done.
+    pub fn reach(&self, done: u64) {
+        let before = self.bar.as_ref().map_or_else(|| self.done.load(Ordering::Relaxed), ProgressBar::position);
+        (before..done).for_each(|_| self.step());
+    }
+
     /// Removes the bar.
     pub fn finish(self) {
         if let Some(bar) = self.bar {

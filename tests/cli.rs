@@ -208,6 +208,10 @@ fn mistakes_name_the_file_and_the_remedy() -> Outcome {
         (&["quantize", "absent", "--precision", "f16", "--out", "x"], &["absent/config.json"]),
         (&["quantize", "c", "--precision", "f16", "--without", "fit", "--out", "x"], &["--without", "int8"]),
         (&["quantize", "c", "--precision", "int8", "--budget", "1KB", "--out", "x"], &["budget"]),
+        (
+            &["quantize", "c", "--budget", "90KB", "--features", "c", "--out", "x"],
+            &["statistics-train", "driftlet stats"],
+        ),
         (&["quantize", "c", "--precision", "int8", "--explain", "--out", "x"], &["--budget"]),
         (&["sample", "m.drift", "--class", "10", "--out", "x.png"], &["class 10", "0 to 9"]),
         (&["sample", "m.drift", "--class", "boat", "--out", "x.png"], &["boat"]),

@@ -35,6 +35,7 @@ mod lower;
 mod onnx;
 mod plan;
 mod program;
+mod progress;
 mod runnable;
 mod sharing;
 mod tune;
@@ -43,7 +44,9 @@ pub use driftlet_runtime::format::Precision;
 pub use inception::{inception, inception_parameters};
 pub use integers::rounding::WeightBits;
 pub use onnx::export_onnx;
-pub use tune::mixed::{Kept, LayerChoice};
+pub use progress::Listener;
+pub use tune::judge::Features;
+pub use tune::mixed::{Decisions, Kept, LayerChoice, Wholes};
 
 use std::io::{Cursor, Seek, SeekFrom, Write};
 
@@ -110,6 +113,10 @@ pub struct Options {
     pub calibration_seed: u64,
     /// What the arena may take.
     pub ram_limit: RamLimit,
+    /// Judges what layers get under a budget by the distribution of the pictures; without it by the error of each picture.
+    pub features: Option<Features>,
+    /// Hears how far a search is.
+    pub listener: Listener,
     /// What is left out, for [`Precision::Int8`], to see what it is worth.
     pub without: Vec<Technique>,
 }
@@ -126,6 +133,8 @@ impl Options {
             calibration_samples: None,
             calibration_seed: 1 << 32,
             ram_limit: RamLimit::None,
+            features: None,
+            listener: Listener::default(),
             without: Vec::new(),
         }
     }
@@ -135,12 +144,13 @@ impl Options {
         !self.without.contains(&technique)
     }
 
-    /// What decides about ranges, for the file's description.
+    /// What pictures were made for, for the file's description: what decides about ranges, or means that correct biases.
     fn method(&self) -> &'static str {
         match (self.precision, self.activations) {
             (Precision::Int8, Activations::Eight) if self.uses(Technique::Ranges) => "error of the pictures",
             (Precision::Int8, Activations::Eight) => "extremes",
-            _ => "mean squared error",
+            (Precision::Int8, Activations::Sixteen) => "largest magnitudes",
+            _ => "means for the bias",
         }
     }
 }
@@ -168,7 +178,7 @@ pub fn quantize_to(
     checkpoint: &CheckpointView,
     options: &Options,
     sink: &mut (impl Write + Seek),
-) -> Result<Vec<LayerChoice>, QuantizeError> {
+) -> Result<Decisions, QuantizeError> {
     let graph = lower::lower(checkpoint)?;
     let Config { data, class_names, .. } = checkpoint.config;
     run(&graph, &Description { data, class_names }, options, sink, &|| checkpoint.release())
@@ -184,7 +194,7 @@ pub fn quantize_with_decoder_to(
     decoder: &CheckpointView,
     options: &Options,
     sink: &mut (impl Write + Seek),
-) -> Result<Vec<LayerChoice>, QuantizeError> {
+) -> Result<Decisions, QuantizeError> {
     let graph = lower::lower_with_decoder(generator, decoder)?;
     let Config { data, class_names, .. } = generator.config;
     let release = || {
@@ -237,7 +247,7 @@ pub fn quantize_graph(
     description: &Description,
     options: &Options,
     sink: &mut (impl Write + Seek),
-) -> Result<Vec<LayerChoice>, QuantizeError> {
+) -> Result<Decisions, QuantizeError> {
     run(graph, description, options, sink, &|| ())
 }
 
@@ -248,7 +258,7 @@ fn run(
     options: &Options,
     sink: &mut (impl Write + Seek),
     release: &dyn Fn(),
-) -> Result<Vec<LayerChoice>, QuantizeError> {
+) -> Result<Decisions, QuantizeError> {
     let mut metadata = Metadata {
         name: options.name.clone(),
         precision: options.precision.name().into(),
@@ -265,18 +275,18 @@ fn run(
     let generator = !graph.nodes.iter().any(|node| matches!(node.op, graph::Op::Input));
     if options.precision == Precision::F32 || !generator && options.precision == Precision::F16 {
         emit::emit(&float::program(graph, options.precision, None)?, &metadata, options.ram_limit, sink)?;
-        return Ok(Vec::new());
+        return Ok(Decisions::default());
     }
     let reference = Runnable::reference(graph, &metadata)?;
     release();
     let calibration = calibrate::calibrate(&reference.model()?, graph, options)?;
     reference.release();
     metadata.calibration = Some(calibration.summary.clone());
-    let (mut balance, mut layers) = (Balance::none(graph), Vec::new());
+    let (mut balance, mut decisions) = (Balance::none(graph), Decisions::default());
     let mut program: Program = match options.precision {
         Precision::Int8 => {
             let (choice, decided) = tune::choose(graph, &reference, &calibration, options, &metadata, release)?;
-            (balance, layers) = (choice.balance.clone(), decided);
+            (balance, decisions) = (choice.balance.clone(), decided);
             integers::program(graph, &choice)?
         }
         Precision::F32 | Precision::F16 => float::program(graph, options.precision, Some(&calibration.means))?,
@@ -299,7 +309,7 @@ fn run(
             return Err(QuantizeError::Budget { budget, least: len });
         }
     }
-    Ok(layers)
+    Ok(decisions)
 }
 
 /// Why a checkpoint cannot be quantized.

@@ -317,6 +317,12 @@ impl<'a> Network<'a> {
         Ok(Self { model: *model, arena, engine, image_len: input.elements() })
     }
 
+    /// Computes with other kernels than the fastest that the processor has, as [`Sampler::set_kernels`]; the portable ones give the
+    /// same numbers everywhere.
+    pub fn set_kernels(&mut self, kernels: Kernels) {
+        self.engine.kernels = kernels;
+    }
+
     /// Looks at a picture of [`Network::image_len`] 8-bit pixels, `[height, width, channels]` row-major.
     ///
     /// # Errors

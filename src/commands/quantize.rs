@@ -2,16 +2,20 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
-use driftlet_checkpoint::{MappedCheckpoint, write_atomic_with};
+use driftlet_checkpoint::{Checkpoint, CheckpointView, MappedCheckpoint, write_atomic_with};
 use driftlet_quantize::{
-    Activations, Kept, LayerChoice, Options, Precision, RamLimit, Technique, WeightBits, quantize_to,
+    Activations, Decisions, Features, Kept, Listener, Options, Precision, RamLimit, Technique, WeightBits, quantize_to,
     quantize_with_decoder_to,
 };
 
 use crate::model_file::{ModelFile, name_of};
+use crate::network::read_statistics;
+use crate::progress::Progress;
+use crate::shipped;
 
 /// Arguments of `driftlet quantize`.
 #[derive(clap::Args)]
@@ -36,6 +40,11 @@ pub struct Arguments {
     /// Print what every layer got under the budget, and why
     #[arg(long, requires = "budget")]
     explain: bool,
+    /// What a budget judges layers by: a classifier's checkpoint with the statistics-train.safetensors that `driftlet stats` made
+    /// of the data it should be like, or `none` for the error of single pictures [default: the shipped classifier for Fashion-MNIST,
+    /// else none]
+    #[arg(long, requires = "budget", value_name = "CHECKPOINT")]
+    features: Option<PathBuf>,
     /// Leave out what makes an int8 model's pictures better, to see what it is worth
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TECHNIQUES")]
     without: Vec<TechniqueName>,
@@ -173,14 +182,18 @@ fn write(arguments: &Arguments) -> Result<()> {
     options.calibration_samples = arguments.calibration_samples;
     options.without = arguments.without.iter().map(|&name| name.into()).collect();
     options.ram_limit = arguments.ram_limit.unwrap_or_default();
-    let (mut refused, mut layers) = (None, Vec::new());
+    if arguments.budget.is_some() {
+        options.features = features(arguments.features.as_deref(), &checkpoint)?;
+    }
+    options.listener = listener();
+    let (mut refused, mut decisions) = (None, Decisions::default());
     let written = write_atomic_with(&arguments.out, |temporary| {
         let mut sink = BufWriter::new(File::create(temporary)?);
         let quantized = match &decoder {
             None => quantize_to(&checkpoint, &options, &mut sink),
             Some(decoder) => quantize_with_decoder_to(&checkpoint, decoder, &options, &mut sink),
         };
-        quantized.map(|decided| layers = decided).map_err(|error| {
+        quantized.map(|decided| decisions = decided).map_err(|error| {
             refused = Some(error);
             std::io::Error::other("refused")
         })
@@ -192,20 +205,66 @@ fn write(arguments: &Arguments) -> Result<()> {
     }
     written.with_context(|| format!("cannot write {}", arguments.out.display()))?;
     if arguments.explain {
-        explain(&layers);
+        explain(&decisions);
     }
     Ok(())
 }
 
-/// A row for each layer: what it got, what every choice takes, and what it costs the pictures alone, relative to their energy.
-fn explain(layers: &[LayerChoice]) {
+/// What a budget judges layers by; `None` for the error of single pictures.
+fn features(given: Option<&Path>, checkpoint: &CheckpointView) -> Result<Option<Features>> {
+    let (network, statistics) = match given {
+        Some(none) if none == Path::new("none") => return Ok(None),
+        Some(folder) => {
+            let statistics = read_statistics(&folder.join("statistics-train.safetensors"));
+            let remedy = || format!("--features {}: `driftlet stats` makes the statistics", folder.display());
+            (Checkpoint::load(folder)?, statistics.with_context(remedy)?)
+        }
+        None => {
+            let network = shipped::classifier()?;
+            if network.config.data != checkpoint.config.data {
+                return Ok(None);
+            }
+            (network, shipped::train_statistics()?)
+        }
+    };
+    let features = Features::new(&network, statistics.mean, &statistics.covariance);
+    features
+        .map(Some)
+        .with_context(|| format!("--features {}", given.unwrap_or(Path::new(shipped::CLASSIFIER)).display()))
+}
+
+/// Shows one search after another.
+fn listener() -> Listener {
+    let shown: Mutex<Option<(String, Progress)>> = Mutex::new(None);
+    Listener::new(move |what, done, total| {
+        let Ok(mut shown) = shown.lock() else { return };
+        if shown.as_ref().is_none_or(|(label, _)| label != what) {
+            *shown = Some((what.to_owned(), Progress::new(what, total)));
+        }
+        if let Some((_, progress)) = &*shown {
+            progress.reach(done);
+        }
+        if done == total
+            && let Some((_, progress)) = shown.take()
+        {
+            progress.finish();
+        }
+    })
+}
+
+/// A row for each layer: what it got, what every choice takes, and what it costs alone.
+fn explain(decisions: &Decisions) {
     let name = |kept| match kept {
         Kept::Eight => "8 bits",
         Kept::Four => "4 bits",
         Kept::FourOfOneScale => "4 bits, one scale",
     };
-    println!("{:24} {:18} {:>8}  tried: bytes, error of the pictures that it adds", "layer", "weights", "bytes");
-    for layer in layers {
+    let cost = match decisions.wholes {
+        Some(_) => "the Frechet distance that it adds",
+        None => "error of the pictures that it adds",
+    };
+    println!("{:24} {:18} {:>8}  tried: bytes, {cost}", "layer", "weights", "bytes");
+    for layer in &decisions.layers {
         let tried = layer.tried.iter().map(|&(kept, bytes, error)| match kept {
             Kept::Eight => format!("{} {bytes}", name(kept)),
             _ => format!("{} {bytes} {error:+.5}", name(kept)),
@@ -213,5 +272,10 @@ fn explain(layers: &[LayerChoice]) {
         let tried = tried.collect::<Vec<_>>().join("; ");
         println!("{:24} {:18} {:>8}  {tried}", layer.name, name(layer.kept), layer.bytes);
         println!("{:24} {}", "", layer.why);
+    }
+    if let Some(w) = &decisions.wholes {
+        println!("Frechet distance to the data's statistics, {} pictures:", w.pictures);
+        println!("  f32 {:.3}, 8 bits everywhere {:.3}", w.float, w.eight);
+        println!("  least sum over layers {:.3}, best of {} files judged as a whole {:.3}", w.sum, w.files, w.taken);
     }
 }

@@ -17,6 +17,8 @@ const STRENGTHS: [f64; 4] = [0.5, 0.0, 0.75, 1.0];
 const SHORT: (usize, usize) = (2, 3);
 /// Parts of the best range so far that are tried behind the criteria.
 const NARROWER: [f64; 4] = [0.3, 0.5, 0.75, 0.9];
+/// What a listener is told.
+const WHAT: &str = "searching for ranges of activations";
 /// Times that all values are gone through.
 const ROUNDS: usize = 2;
 
@@ -33,6 +35,16 @@ pub fn choose<'c>(
     let strengths = if options.uses(Technique::Balance) { &STRENGTHS[..strengths] } else { &[0.0] };
     let chosen_ranges = options.uses(Technique::Ranges);
     let criteria = if chosen_ranges { &Criterion::ALL[..criteria] } else { &[Criterion::MinMax] };
+    let narrow: Vec<ValueId> = (0..graph.values.len()).filter(|&v| start.narrow[v]).collect();
+    let first = strengths.len() * criteria.len();
+    let mut left = if chosen_ranges { trial.affordable.saturating_sub(first) } else { 0 };
+    left = left.min(ROUNDS * narrow.len() * (Criterion::ALL.len() + NARROWER.len()));
+    let total = first + left;
+    let mut tried = 0;
+    let mut step = || {
+        tried += 1;
+        options.listener.hear(WHAT, tried, total);
+    };
     let mut best: Option<(f64, Choice)> = None;
     let mut histograms = Vec::new();
     for &strength in strengths {
@@ -41,11 +53,12 @@ pub fn choose<'c>(
         let mut better = false;
         for &criterion in criteria {
             let mut ranges = calibration.ranges(&balance);
-            for value in (0..ranges.len()).filter(|&v| start.narrow[v]) {
+            for &value in &narrow {
                 ranges[value] = counted[value].range(criterion);
             }
             let candidate = Choice { balance: balance.clone(), ranges, ..start.clone() };
             let error = trial.error(&candidate)?;
+            step();
             if best.as_ref().is_none_or(|(least, _)| error < *least) {
                 (best, better) = (Some((error, candidate)), true);
             }
@@ -58,20 +71,22 @@ pub fn choose<'c>(
     if !chosen_ranges {
         return Ok(choice);
     }
-    let narrow: Vec<ValueId> = (0..graph.values.len()).filter(|&v| start.narrow[v]).collect();
-    let mut left = trial.affordable.saturating_sub(strengths.len() * criteria.len());
     for value in (0..ROUNDS).flat_map(|_| &narrow).copied() {
         let ranges = candidates(&histograms[value], choice.ranges[value]);
         for range in ranges.into_iter().take(left) {
             left -= 1;
             let before = std::mem::replace(&mut choice.ranges[value], range);
             let error = trial.error(&choice)?;
+            step();
             if error < least {
                 least = error;
             } else {
                 choice.ranges[value] = before;
             }
         }
+    }
+    if tried < total {
+        options.listener.hear(WHAT, total, total);
     }
     Ok(choice)
 }

@@ -1,21 +1,25 @@
 //! Bits of every layer's weights under a limit of bytes: each choice of each layer is tried alone, and what all of them together cost
-//! the pictures least is found exactly (a knapsack, by dynamic programming).
+//! the pictures least is found exactly (a knapsack, by dynamic programming). Where a judge looks at the distribution of the pictures,
+//! files near to that are made and judged as a whole: what layers cost does not quite add up.
 
 use std::sync::Arc;
 
 use super::Trial;
-use super::weights::{Fit, layers};
+use super::search::{self, Judged};
+use super::weights::{self, Fit, layers};
 use crate::graph::{Filter, Graph, Node};
 use crate::integers::rounding::{WeightBits, group_count, stored_terms};
 use crate::integers::{Choice, program};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
-use crate::{Options, QuantizeError, Technique};
+use crate::{Listener, Options, QuantizeError, Technique};
 
 /// A layer's description in the file grows by so much when its signal-to-noise ratio is known.
 const LISTED: usize = 16;
 /// Bytes that another tensor and working memory take in the tables.
 const RECORDS: usize = 32 + 36;
+/// What a listener is told.
+const ALONE: &str = "trying layers";
 /// Steps of the limit in the knapsack.
 const STEPS: usize = 1 << 14;
 
@@ -46,76 +50,153 @@ pub struct LayerChoice {
     pub kept: Kept,
     /// Bytes of weights, multipliers and scales, and of records that only this choice needs.
     pub bytes: usize,
-    /// Of every way to keep them: bytes, and what the squared error of the pictures, relative to their energy, grows by where only
-    /// this layer is kept so.
+    /// Of every way to keep them: bytes, and what grows where only this layer is kept so: the squared error of the pictures, relative to
+    /// their energy, or with [`Options::features`] the Frechet distance.
     pub tried: Vec<(Kept, usize, f64)>,
     /// Why.
     pub why: String,
 }
 
-/// Decides about every layer, with all at 8 bits as a start.
-pub fn choose(
+/// What was decided under a budget.
+#[derive(Clone, Debug, Default)]
+pub struct Decisions {
+    /// About every layer, in order of execution; none where no budget left a choice.
+    pub layers: Vec<LayerChoice>,
+    /// About files as a whole, with [`Options::features`].
+    pub wholes: Option<Wholes>,
+}
+
+/// Frechet distances of whole files.
+#[derive(Clone, Debug)]
+pub struct Wholes {
+    /// Pictures that a distance is of.
+    pub pictures: u32,
+    /// Of the float model.
+    pub float: f64,
+    /// Of weights of 8 bits everywhere, the nearest.
+    pub eight: f64,
+    /// Of the choices of which the sensitivities have the least sum.
+    pub sum: f64,
+    /// Of the choices taken.
+    pub taken: f64,
+    /// Files that were made and judged.
+    pub files: usize,
+}
+
+/// Decides about every layer, with all at 8 bits as a start, and fits the weights.
+pub fn choose<'c>(
+    graph: &Graph,
+    trial: &Trial,
+    metadata: &Metadata,
+    choice: &Choice<'c>,
+    (limit, options): (usize, &Options),
+) -> Result<(Choice<'c>, Decisions), QuantizeError> {
+    let start = Runnable::new(&program(graph, choice)?, metadata)?.len() + LISTED * graph.nodes.len();
+    let eight_bits = trial.figure(choice)?;
+    let mut decided = Vec::new();
+    let count = layers(graph).count();
+    for (i, (node, filter)) in layers(graph).enumerate() {
+        options.listener.hear(ALONE, i, count);
+        let tried = alone(graph, trial, metadata, choice, (node, filter), options, eight_bits)?;
+        decided.push(LayerChoice {
+            name: filter.name.clone(),
+            kept: Kept::Eight,
+            bytes: tried[0].1,
+            tried,
+            why: String::new(),
+        });
+    }
+    options.listener.hear(ALONE, count, count);
+    let eight: usize = decided.iter().map(|layer| layer.bytes).sum();
+    let rest = start.saturating_sub(eight);
+    let least: usize = decided.iter().map(|layer| layer.tried.iter().map(|t| t.1).min().unwrap_or(0)).sum();
+    let too_small = || QuantizeError::Budget { budget: limit, least: rest + least };
+    let room = limit.checked_sub(rest).ok_or_else(too_small)?;
+    // Smoother pictures may have less error, and less variety: a distance may fall.
+    let cost = |error: f64| if trial.judge.is_some() { error } else { error.max(0.0) };
+    let costs = |layer: &LayerChoice| layer.tried.iter().map(|&(_, bytes, error)| (bytes, cost(error))).collect();
+    let costs: Vec<Vec<(usize, f64)>> = decided.iter().map(costs).collect();
+    // What comes in and what goes out show most: 8 bits if the others can make up for it.
+    let ends = [0, decided.len().saturating_sub(1)];
+    let mut at_ends = costs.clone();
+    ends.iter().for_each(|&end| at_ends[end].truncate(1));
+    let (found, ends_kept) = match knapsack(&at_ends, room) {
+        Some(found) => (found, true),
+        None => (knapsack(&costs, room).ok_or_else(too_small)?, false),
+    };
+    set(&mut decided, &found);
+    let why: Vec<String> = (0..decided.len())
+        .map(|i| if ends_kept && ends.contains(&i) { "first or last layer".into() } else { why(&decided, i) })
+        .collect();
+    decided.iter_mut().zip(why).for_each(|(layer, why)| layer.why = why);
+
+    let whole = |found: &[usize], listener: &Listener| -> Result<Choice<'c>, QuantizeError> {
+        let mut whole = choice.clone();
+        let kept = |value| {
+            let mut layers = layers(graph).zip(&decided).zip(found);
+            layers.find(|((layer, _), _)| layer.0.output == value).map_or(Kept::Eight, |((_, l), &c)| l.tried[c].0)
+        };
+        weights::choose(graph, trial, (metadata, options), &mut whole, &kept, listener)?;
+        Ok(whole)
+    };
+    let Some(judge) = &trial.judge else {
+        return Ok((whole(&found, &options.listener)?, Decisions { layers: decided, wholes: None }));
+    };
+    let make = |found: &[usize]| {
+        let whole = whole(found, &Listener::default())?;
+        let distance = trial.figure(&whole)?;
+        Ok(Judged { found: found.to_vec(), distance, what: whole })
+    };
+    let (first, best, files) = search::best(&costs, room, found, make, &options.listener)?;
+    let float = judge.distance(&trial.reference()?)?;
+    let wholes = Wholes { pictures: judge.pictures, float, eight: eight_bits, sum: first, taken: best.distance, files };
+    let before: Vec<Kept> = decided.iter().map(|layer| layer.kept).collect();
+    set(&mut decided, &best.found);
+    for (layer, _) in decided.iter_mut().zip(before).filter(|(layer, before)| layer.kept != *before) {
+        layer.why =
+            "as a whole, a file with this choice has pictures of a distribution nearer to what it should be".into();
+    }
+    Ok((best.what, Decisions { layers: decided, wholes: Some(wholes) }))
+}
+
+/// What every way to keep a layer takes, and costs where only this layer is kept so.
+fn alone(
     graph: &Graph,
     trial: &Trial,
     metadata: &Metadata,
     choice: &Choice,
-    (limit, options): (usize, &Options),
-) -> Result<Vec<(usize, LayerChoice)>, QuantizeError> {
-    let start = program(graph, choice)?;
-    let whole = Runnable::new(&start, metadata)?.len() + LISTED * graph.nodes.len();
-    let least_error = trial.error(choice)?;
-    let mut decided = Vec::new();
-    for (node, filter) in layers(graph) {
-        let mut tried = vec![(Kept::Eight, bytes(node, filter, Kept::Eight), 0.0)];
-        let fits = options.uses(Technique::Fit);
-        let fit = if fits { Fit::new(graph, trial, metadata, choice, node, filter)? } else { None };
-        for kept in [Kept::Four, Kept::FourOfOneScale] {
-            let mut alone = choice.clone();
-            alone.weights[node.output] = WeightBits::Four;
-            if let Some(fit) = &fit {
-                alone.rounded[node.output] = fit.closest(kept, false).map(Arc::new);
-            }
-            let one_scale = kept == Kept::FourOfOneScale
-                && alone.rounded[node.output].as_ref().is_some_and(|rounded| rounded.grid.one_scale());
-            // The nearest weights have a scale for each channel.
-            if kept == Kept::Four || one_scale && node.inputs[1].is_none() {
-                tried.push((kept, bytes(node, filter, kept), trial.error(&alone)? - least_error));
-            }
+    (node, filter): (&Node, &Filter),
+    options: &Options,
+    eight_bits: f64,
+) -> Result<Vec<(Kept, usize, f64)>, QuantizeError> {
+    let mut tried = vec![(Kept::Eight, bytes(node, filter, Kept::Eight), 0.0)];
+    let fits = options.uses(Technique::Fit);
+    let fit = if fits { Fit::new(graph, trial, metadata, choice, node, filter)? } else { None };
+    for kept in [Kept::Four, Kept::FourOfOneScale] {
+        let mut alone = choice.clone();
+        alone.weights[node.output] = WeightBits::Four;
+        if let Some(fit) = &fit {
+            alone.rounded[node.output] = fit.closest(kept, false).map(Arc::new);
         }
-        let choice =
-            LayerChoice { name: filter.name.clone(), kept: Kept::Eight, bytes: tried[0].1, tried, why: String::new() };
-        decided.push((node.output, choice));
+        let one_scale = kept == Kept::FourOfOneScale
+            && alone.rounded[node.output].as_ref().is_some_and(|rounded| rounded.grid.one_scale());
+        // The nearest weights have a scale for each channel.
+        if kept == Kept::Four || one_scale && node.inputs[1].is_none() {
+            tried.push((kept, bytes(node, filter, kept), trial.figure(&alone)? - eight_bits));
+        }
     }
-    let eight: usize = decided.iter().map(|(_, layer)| layer.bytes).sum();
-    let rest = whole.saturating_sub(eight);
-    let least: usize = decided.iter().map(|(_, layer)| layer.tried.iter().map(|t| t.1).min().unwrap_or(0)).sum();
-    let too_small = || QuantizeError::Budget { budget: limit, least: rest + least };
-    let room = limit.checked_sub(rest).ok_or_else(too_small)?;
-    // What comes in and what goes out show most: 8 bits if the others can make up for it.
-    let ends = [0, decided.len().saturating_sub(1)];
-    let choices = |keep_ends: bool| -> Vec<Vec<(usize, f64)>> {
-        let all = |(i, (_, layer)): (usize, &(usize, LayerChoice))| {
-            let count = if keep_ends && ends.contains(&i) { 1 } else { layer.tried.len() };
-            layer.tried[..count].iter().map(|&(_, bytes, error)| (bytes, error.max(0.0))).collect()
-        };
-        decided.iter().enumerate().map(all).collect()
-    };
-    let (found, ends_kept) = match knapsack(&choices(true), room) {
-        Some(found) => (found, true),
-        None => (knapsack(&choices(false), room).ok_or_else(too_small)?, false),
-    };
-    for ((_, layer), &chosen) in decided.iter_mut().zip(&found) {
+    Ok(tried)
+}
+
+/// Gives every layer a choice of those that were tried.
+fn set(decided: &mut [LayerChoice], found: &[usize]) {
+    for (layer, &chosen) in decided.iter_mut().zip(found) {
         (layer.kept, layer.bytes, _) = layer.tried[chosen];
     }
-    let why: Vec<String> = (0..decided.len())
-        .map(|i| if ends_kept && ends.contains(&i) { "first or last layer".into() } else { why(&decided, i) })
-        .collect();
-    decided.iter_mut().zip(why).for_each(|((_, layer), why)| layer.why = why);
-    Ok(decided)
 }
 
 /// The reason for a choice; true because no other choices that fit cost less.
-fn why(decided: &[(usize, LayerChoice)], i: usize) -> String {
+fn why(decided: &[LayerChoice], i: usize) -> String {
     // What another choice saves, and what it costs.
     let against_eight = |layer: &LayerChoice, kept: Kept| {
         let of = |kept| {
@@ -124,8 +205,8 @@ fn why(decided: &[(usize, LayerChoice)], i: usize) -> String {
         let ((eight, _), (bytes, error)) = (of(Kept::Eight), of(kept));
         (eight as i64 - bytes as i64, error.max(0.0))
     };
-    let layer = &decided[i].1;
-    let narrowed = || decided.iter().filter(|(_, l)| l.kept != Kept::Eight).map(|(_, l)| against_eight(l, l.kept));
+    let layer = &decided[i];
+    let narrowed = || decided.iter().filter(|l| l.kept != Kept::Eight).map(|l| against_eight(l, l.kept));
     let (saved, error) = against_eight(layer, layer.kept);
     match layer.kept {
         Kept::Eight => {
@@ -236,7 +317,7 @@ mod tests {
     fn reasons_are_true() {
         let layer = |kept, eight: usize, four: (usize, f64)| {
             let tried = vec![(Kept::Eight, eight, 0.0), (Kept::Four, four.0, four.1)];
-            (0, LayerChoice { name: String::new(), kept, bytes: 0, tried, why: String::new() })
+            LayerChoice { name: String::new(), kept, bytes: 0, tried, why: String::new() }
         };
         let decided = [
             layer(Kept::Four, 1000, (600, 0.002)),

@@ -1,7 +1,9 @@
 //! Looks for the integers that change the pictures least.
 
 mod activations;
+pub mod judge;
 pub mod mixed;
+mod search;
 mod trial;
 mod weights;
 
@@ -13,7 +15,7 @@ use crate::integers::{Choice, formats};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
 use crate::{Activations, Options, QuantizeError, Technique};
-use mixed::{Kept, LayerChoice};
+use mixed::{Decisions, Kept};
 use trial::Trial;
 
 /// Decides about the integers of a graph. 16-bit activations hold everything that was seen; 8-bit ones are searched for.
@@ -24,7 +26,7 @@ pub fn choose<'c>(
     options: &Options,
     metadata: &Metadata,
     release: &dyn Fn(),
-) -> Result<(Choice<'c>, Vec<LayerChoice>), QuantizeError> {
+) -> Result<(Choice<'c>, Decisions), QuantizeError> {
     let balance = Balance::none(graph);
     let eight = |node| options.activations == Activations::Eight && formats::eight_bits_do(graph, node);
     let narrow: Vec<bool> = graph.nodes.iter().map(eight).collect();
@@ -39,23 +41,19 @@ pub fn choose<'c>(
     };
     let (four, budget) = (options.weights == WeightBits::Four, options.budget);
     if !four && budget.is_none() && !choice.narrow.contains(&true) {
-        return Ok((choice, Vec::new()));
+        return Ok((choice, Decisions::default()));
     }
-    let trial =
-        Trial::new(graph, reference, (options.calibration_seed, calibration.summary.samples), metadata, release)?;
+    let trial = Trial::new(graph, reference, (options, calibration.summary.samples), metadata, release)?;
     if choice.narrow.contains(&true) {
         choice = activations::choose(graph, calibration, &trial, options, choice)?;
     }
-    let mut layers = Vec::new();
     if let Some(budget) = budget {
-        let decided = mixed::choose(graph, &trial, metadata, &choice, (budget, options))?;
-        let kept = |value| decided.iter().find(|(v, _)| *v == value).map_or(Kept::Eight, |(_, layer)| layer.kept);
-        weights::choose(graph, &trial, (metadata, options), &mut choice, &kept)?;
-        layers = decided.into_iter().map(|(_, layer)| layer).collect();
-    } else if four {
-        weights::choose(graph, &trial, (metadata, options), &mut choice, &|_| Kept::Four)?;
+        return mixed::choose(graph, &trial, metadata, &choice, (budget, options));
     }
-    Ok((choice, layers))
+    if four {
+        weights::choose(graph, &trial, (metadata, options), &mut choice, &|_| Kept::Four, &options.listener)?;
+    }
+    Ok((choice, Decisions::default()))
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use aligned_vec::AVec;
 use driftlet_runtime::Model;
 use rayon::prelude::*;
 
-use crate::QuantizeError;
+use super::judge::Judge;
 use crate::calibrate::pictures::{arena, macs, make};
 use crate::graph::{Graph, Op};
 use crate::integers::{Choice, program};
 use crate::program::Metadata;
 use crate::runnable::{Runnable, start};
+use crate::{Options, QuantizeError};
 
 /// Most pictures that a choice is judged by.
 const PICTURES: u64 = 64;
@@ -36,6 +37,8 @@ pub struct Trial<'t> {
     energy: f64,
     /// Judgements that a search may take.
     pub affordable: usize,
+    /// Looks at the distribution of the pictures instead, where that is asked for.
+    pub judge: Option<Judge>,
 }
 
 impl<'t> Trial<'t> {
@@ -43,17 +46,19 @@ impl<'t> Trial<'t> {
     pub fn new(
         graph: &'t Graph<'t>,
         reference: &'t Runnable,
-        seeds: (u64, u32),
+        (options, samples): (&Options, u32),
         metadata: &'t Metadata,
         release: &'t dyn Fn(),
     ) -> Result<Self, QuantizeError> {
-        let (model, (first_seed, samples)) = (reference.model()?, seeds);
+        let (model, first_seed) = (reference.model()?, options.calibration_seed);
         let macs = macs(&model).max(1);
         let pictures = (JUDGEMENT / macs).clamp(4, PICTURES).min(samples.into());
         let tanh = graph.nodes.iter().any(|node| matches!(node.op, Op::Pixels { tanh: true }));
         let affordable = (SEARCH / (pictures * macs)).min(JUDGEMENTS) as usize;
-        let (expected, energy) = (Vec::new(), 0.0);
-        let mut trial = Self { graph, reference, metadata, release, seeds, tanh, expected, energy, affordable };
+        let features = options.features.as_ref().filter(|_| options.budget.is_some());
+        let judge = features.map(|features| features.judge(&model, first_seed)).transpose()?;
+        let (seeds, expected, energy) = ((first_seed, samples), Vec::new(), 0.0);
+        let mut trial = Self { graph, reference, metadata, release, seeds, tanh, expected, energy, affordable, judge };
         trial.expected = outputs(&model, first_seed, pictures as u32, tanh);
         trial.energy = trial.expected.iter().flatten().map(|&x| f64::from(x).powi(2)).sum();
         reference.release();
@@ -67,12 +72,25 @@ impl<'t> Trial<'t> {
 
     /// Energy of the error of a choice by that of the pictures.
     pub fn error(&self, choice: &Choice) -> Result<f64, QuantizeError> {
-        self.reference.release();
-        let runnable = Runnable::new(&program(self.graph, choice)?, self.metadata)?;
-        (self.release)();
+        let runnable = self.runnable(choice)?;
         let outputs = outputs(&runnable.model()?, self.seeds.0, self.expected.len() as u32, self.tanh);
         let differences = self.expected.iter().flatten().zip(outputs.iter().flatten());
         Ok(differences.map(|(&a, &b)| f64::from(a - b).powi(2)).sum::<f64>() / self.energy.max(f64::MIN_POSITIVE))
+    }
+
+    /// What decides between widths of weights: the distance that the judge finds, or without one the error.
+    pub fn figure(&self, choice: &Choice) -> Result<f64, QuantizeError> {
+        match &self.judge {
+            Some(judge) => judge.distance(&self.runnable(choice)?.model()?),
+            None => self.error(choice),
+        }
+    }
+
+    fn runnable(&self, choice: &Choice) -> Result<Runnable, QuantizeError> {
+        self.reference.release();
+        let runnable = Runnable::new(&program(self.graph, choice)?, self.metadata)?;
+        (self.release)();
+        Ok(runnable)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::integers::rounding::Rounded;
 use crate::integers::{Choice, program};
 use crate::program::Metadata;
 use crate::runnable::Runnable;
-use crate::{Options, QuantizeError, Technique};
+use crate::{Listener, Options, QuantizeError, Technique};
 use lattice::Target;
 use moments::Moments;
 
@@ -90,8 +90,11 @@ pub fn choose(
     (metadata, options): (&Metadata, &Options),
     choice: &mut Choice,
     kept: &dyn Fn(ValueId) -> Kept,
+    listener: &Listener,
 ) -> Result<(), QuantizeError> {
-    for (node, filter) in layers(graph) {
+    let count = layers(graph).count();
+    for (i, (node, filter)) in layers(graph).enumerate() {
+        listener.hear("fitting weights", i, count);
         let kept = kept(node.output);
         choice.weights[node.output] = kept.bits();
         if !options.uses(Technique::Fit) {
@@ -115,5 +118,6 @@ pub fn choose(
             }
         }
     }
+    listener.hear("fitting weights", count, count);
     Ok(())
 }
