@@ -117,7 +117,8 @@ fn indices_of_other_records_never_panic() -> Outcome {
         for field in FIELDS.iter().filter(indices) {
             for record in 0..records(&original, Table::Ops) {
                 let known = get(&original, field, record);
-                for index in (0..values).filter(|&index| index != known).skip(record % INDEX_TURNS).step_by(INDEX_TURNS) {
+                for index in (0..values).filter(|&index| index != known).skip(record % INDEX_TURNS).step_by(INDEX_TURNS)
+                {
                     let mut file = original.clone();
                     set(&mut file, field, record, index);
                     reseal(&mut file);
