@@ -116,15 +116,15 @@ fn prepare_keys(p: &Attention, k: &[f32], at: usize, key: &mut [f32], keys: &mut
 pub(super) fn prepare(p: &Attention, gain: Option<&[f32]>, token: usize, x: &mut [f32]) {
     if let Some(gain) = gain {
         let group = Group::rms(core::iter::once(&*x), p.epsilon);
-        for (i, x) in x.iter_mut().enumerate() {
-            *x = group.normalized(*x) * gain[i];
+        for (x, &gain) in x.iter_mut().zip(gain) {
+            *x = group.normalized(*x) * gain;
         }
     }
     if let Some(rotary) = p.rotary {
         let half = x.len() / 2;
         let (low, high) = x.split_at_mut(half);
-        for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
-            let (cos, sin) = (rotary.cos[token * half + i], rotary.sin[token * half + i]);
+        let [cos, sin] = [rotary.cos, rotary.sin].map(|table| &table[token * half..][..half]);
+        for (((low, high), &cos), &sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
             (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
         }
     }

@@ -91,9 +91,14 @@ impl Group {
     /// Normalizes the numbers of neighbouring channels in place.
     #[inline(always)]
     fn apply(self, p: &Norm, first_channel: usize, run: &mut [f32]) {
-        for (c, x) in (first_channel..).zip(run) {
-            let y = self.normalized(*x) * p.gain[c];
-            *x = p.shift.map_or(y, |shift| y + shift[c]);
+        let gain = &p.gain[first_channel..][..run.len()];
+        for (x, &gain) in run.iter_mut().zip(gain) {
+            *x = self.normalized(*x) * gain;
+        }
+        if let Some(shift) = p.shift {
+            for (x, &shift) in run.iter_mut().zip(&shift[first_channel..]) {
+                *x += shift;
+            }
         }
     }
 }

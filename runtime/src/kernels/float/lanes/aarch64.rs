@@ -55,6 +55,7 @@ unsafe impl Lanes for float32x4_t {
         let halves: [u16; 4] = core::array::from_fn(half);
         unsafe { Self::load_half(halves.as_ptr()) }
     }
+    const WIDENS_SLOWLY: bool = true;
     #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         unsafe { vst1q_f32(at, self) }
@@ -88,6 +89,15 @@ unsafe impl Lanes for float32x4_t {
     #[inline(always)]
     unsafe fn times_plus(self, factor: Self, sum: Self) -> Self {
         unsafe { vfmaq_f32(sum, self, factor) }
+    }
+    const FACTORS: usize = 4;
+    #[inline(always)]
+    unsafe fn factors(at: *const f32) -> Self {
+        unsafe { Self::load(at) }
+    }
+    #[inline(always)]
+    unsafe fn times_factor_plus<const I: i32>(self, factors: Self, sum: Self) -> Self {
+        unsafe { vfmaq_laneq_f32::<I>(sum, self, factors) }
     }
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {

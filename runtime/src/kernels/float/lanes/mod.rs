@@ -30,7 +30,7 @@ use crate::kernels::isa::{Isa, Kernels};
 ///
 /// # Safety
 /// Every function needs the processor's instructions, and the numbers that its pointer points to: [`COUNT`](Self::COUNT), or
-/// as many as it is told.
+/// as many as it says or is told.
 pub unsafe trait Lanes: Copy {
     /// How many numbers.
     const COUNT: usize;
@@ -44,6 +44,8 @@ pub unsafe trait Lanes: Copy {
     /// Numbers of half precision.
     unsafe fn load_half(at: *const u16) -> Self;
     unsafe fn load_some_half(at: *const u16, count: usize) -> Self;
+    /// Whether loading them takes more than an instruction.
+    const WIDENS_SLOWLY: bool = false;
     unsafe fn store(self, at: *mut f32);
     unsafe fn store_some(self, at: *mut f32, count: usize);
     unsafe fn add(self, other: Self) -> Self;
@@ -52,6 +54,21 @@ pub unsafe trait Lanes: Copy {
     unsafe fn over(self, other: Self) -> Self;
     /// `self * factor + sum`, rounded once; on WebAssembly, which cannot, twice.
     unsafe fn times_plus(self, factor: Self, sum: Self) -> Self;
+    /// How many single factors [`factors`](Self::factors) reads: as many as a register holds where an instruction takes a factor
+    /// from any place of one.
+    const FACTORS: usize = 1;
+    /// Factors for [`times_factor_plus`](Self::times_factor_plus).
+    #[inline(always)]
+    unsafe fn factors(at: *const f32) -> Self {
+        // SAFETY: promised by the caller.
+        unsafe { Self::splat(*at) }
+    }
+    /// `self * factors[I] + sum` as [`times_plus`](Self::times_plus) rounds; `I` is less than [`FACTORS`](Self::FACTORS).
+    #[inline(always)]
+    unsafe fn times_factor_plus<const I: i32>(self, factors: Self, sum: Self) -> Self {
+        // SAFETY: promised by the caller.
+        unsafe { factors.times_plus(self, sum) }
+    }
     /// The larger of each pair; the other where one of them is not a number.
     unsafe fn max(self, other: Self) -> Self;
     /// The smaller of each pair; the other where one of them is not a number.

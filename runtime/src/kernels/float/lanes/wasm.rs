@@ -42,6 +42,7 @@ unsafe impl Lanes for v128 {
         let half = |i: usize| if i < count { u32::from(unsafe { *at.add(i) }) } else { 0 };
         widened(u32x4(half(0), half(1), half(2), half(3)))
     }
+    const WIDENS_SLOWLY: bool = true;
     #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         unsafe { v128_store(at.cast(), self) }

@@ -1,5 +1,8 @@
 //! Sums of a few rows and outputs, kept in registers over all terms of a block.
 
+use core::mem::MaybeUninit;
+
+use super::{GROUP, TERMS};
 use crate::kernels::float::Weight;
 use crate::kernels::float::lanes::{Lanes, Task};
 use crate::panels::PANEL;
@@ -9,6 +12,8 @@ pub const ROWS: usize = 6;
 
 /// Weights that are loaded into registers.
 pub trait Stored: Weight + Sync {
+    /// Whether they have half precision.
+    const HALF: bool;
     /// # Safety
     /// As [`Lanes::load`].
     unsafe fn load<L: Lanes>(at: *const Self) -> L;
@@ -18,6 +23,7 @@ pub trait Stored: Weight + Sync {
 }
 
 impl Stored for f32 {
+    const HALF: bool = false;
     #[inline(always)]
     unsafe fn load<L: Lanes>(at: *const Self) -> L {
         // SAFETY: promised by the caller.
@@ -31,6 +37,7 @@ impl Stored for f32 {
 }
 
 impl Stored for u16 {
+    const HALF: bool = true;
     #[inline(always)]
     unsafe fn load<L: Lanes>(at: *const Self) -> L {
         // SAFETY: promised by the caller.
@@ -102,6 +109,11 @@ impl<W: Stored> Task for Block<W> {
                 (Order::Panels { weight, first_term, .. }, _) if self.outputs == 1 => {
                     self.dots::<L>(weight.add(first_term));
                 }
+                (Order::Panels { weight, terms, first_term }, _)
+                    if W::HALF && L::WIDENS_SLOWLY && self.count >= ROWS && self.fits_room() =>
+                {
+                    self.widened::<L>(weight, terms, first_term);
+                }
                 (_, 32) => self.product::<L, 4>(),
                 _ => self.product::<L, 2>(),
             }
@@ -110,6 +122,40 @@ impl<W: Stored> Task for Block<W> {
 }
 
 impl<W: Stored> Block<W> {
+    /// Whether its weights are no more than [`widened`](Self::widened) has room for.
+    fn fits_room(&self) -> bool {
+        self.outputs <= GROUP && self.taps * self.depth <= TERMS
+    }
+
+    /// With weights that are widened once for all rows.
+    ///
+    /// # Safety
+    /// As the task; the weights lie in such panels, and [fit](Self::fits_room).
+    #[inline(always)]
+    unsafe fn widened<L: Lanes>(&self, weight: *const W, terms: usize, first_term: usize) {
+        let taken = self.taps * self.depth;
+        let mut room = [const { MaybeUninit::<f32>::uninit() }; GROUP * TERMS];
+        let wide = room.as_mut_ptr().cast::<f32>();
+        for output in (0..self.outputs).step_by(PANEL) {
+            // Those of a panel's terms lie one behind the other.
+            let width = PANEL.min(self.outputs - output);
+            let count = taken * width;
+            // SAFETY: they exist, and there is room for as many.
+            unsafe {
+                let (from, to) = (weight.add(output * terms + first_term * width), wide.add(output * taken));
+                let whole = count / L::COUNT * L::COUNT;
+                for i in (0..whole).step_by(L::COUNT) {
+                    W::load::<L>(from.add(i)).store(to.add(i));
+                }
+                W::load_some::<L>(from.add(whole), count - whole).store_some(to.add(whole), count - whole);
+            }
+        }
+        let weights = Order::Panels { weight: wide.cast_const(), terms: taken, first_term: 0 };
+        let Self { inputs, count, taps, depth, outputs, sums, .. } = *self;
+        // SAFETY: as promised, and all these weights have been written.
+        unsafe { Block { inputs, count, taps, depth, weights, outputs, sums }.run::<L>() };
+    }
+
     /// By tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
     #[inline(always)]
     unsafe fn product<L: Lanes, const WIDE: usize>(&self) {
@@ -210,20 +256,20 @@ impl<W: Stored> Strip<'_, W> {
             let mut inputs = block.inputs.add(row);
             for _ in 0..block.taps {
                 let rows: [*const f32; R] = core::array::from_fn(|r| *inputs.add(r));
-                for i in 0..block.depth {
-                    let mut weights = [L::splat(0.0); V];
-                    for (v, w) in weights.iter_mut().enumerate() {
-                        // A register of a later panel lies panels behind; only full ones have followers.
-                        let (panel, lane) = (v * L::COUNT / PANEL, v * L::COUNT % PANEL);
-                        let from = weight.add(panel * self.panel + lane);
-                        *w = if NARROW { W::load_some(from, self.lanes) } else { W::load(from) };
+                let whole = block.depth / L::FACTORS * L::FACTORS;
+                for i in (0..whole).step_by(L::FACTORS) {
+                    let x = rows.map(|row| L::factors(row.add(i)));
+                    self.term::<L, R, V, NARROW, 0>(weight, &x, &mut sums);
+                    if L::FACTORS == 4 {
+                        self.term::<L, R, V, NARROW, 1>(weight.wrapping_add(self.step), &x, &mut sums);
+                        self.term::<L, R, V, NARROW, 2>(weight.wrapping_add(2 * self.step), &x, &mut sums);
+                        self.term::<L, R, V, NARROW, 3>(weight.wrapping_add(3 * self.step), &x, &mut sums);
                     }
-                    for (row, sums) in rows.iter().zip(&mut sums) {
-                        let x = L::splat(*row.add(i));
-                        for (sum, &w) in sums.iter_mut().zip(&weights) {
-                            *sum = x.times_plus(w, *sum);
-                        }
-                    }
+                    weight = weight.wrapping_add(L::FACTORS * self.step);
+                }
+                for i in whole..block.depth {
+                    let x = rows.map(|row| L::splat(*row.add(i)));
+                    self.term::<L, R, V, NARROW, 0>(weight, &x, &mut sums);
                     weight = weight.wrapping_add(self.step);
                 }
                 inputs = inputs.add(block.count);
@@ -239,5 +285,30 @@ impl<W: Stored> Strip<'_, W> {
             }
         }
         R
+    }
+
+    /// Adds the products of a term: its weights times factor `I` of each row's inputs.
+    ///
+    /// # Safety
+    /// The weights of `V` registers exist; of a narrow one those of its outputs.
+    #[inline(always)]
+    unsafe fn term<L: Lanes, const R: usize, const V: usize, const NARROW: bool, const I: i32>(
+        &self,
+        weight: *const W,
+        inputs: &[L; R],
+        sums: &mut [[L; V]; R],
+    ) {
+        for v in 0..V {
+            // A register of a later panel lies panels behind; only full ones have followers.
+            let (panel, lane) = (v * L::COUNT / PANEL, v * L::COUNT % PANEL);
+            // SAFETY: promised by the caller.
+            unsafe {
+                let from = weight.add(panel * self.panel + lane);
+                let w: L = if NARROW { W::load_some(from, self.lanes) } else { W::load(from) };
+                for (&x, sums) in inputs.iter().zip(&mut *sums) {
+                    sums[v] = w.times_factor_plus::<I>(x, sums[v]);
+                }
+            }
+        }
     }
 }
