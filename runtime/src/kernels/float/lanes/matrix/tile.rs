@@ -102,7 +102,7 @@ pub enum Start {
 impl<W: Stored> Task for Block<W> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
-        // Of 32 registers 24 hold sums, of 16 12.
+        // Of 32 registers 24 hold sums, of 16 12, of fewer 8.
         // SAFETY: promised by the caller.
         unsafe {
             match (self.weights, L::REGISTERS) {
@@ -114,8 +114,9 @@ impl<W: Stored> Task for Block<W> {
                 {
                     self.widened::<L>(weight, terms, first_term);
                 }
-                (_, 32) => self.product::<L, 4>(),
-                _ => self.product::<L, 2>(),
+                (_, 32) => self.product::<L, ROWS, 4>(),
+                (_, 16) => self.product::<L, ROWS, 2>(),
+                _ => self.product::<L, 4, 2>(),
             }
         }
     }
@@ -156,9 +157,9 @@ impl<W: Stored> Block<W> {
         unsafe { Block { inputs, count, taps, depth, weights, outputs, sums }.run::<L>() };
     }
 
-    /// By tiles of [`ROWS`] x `WIDE` registers of sums where there is enough of both, else by smaller ones.
+    /// By tiles of `HIGH` rows x `WIDE` registers of sums where there is enough of both, else by smaller ones.
     #[inline(always)]
-    unsafe fn product<L: Lanes, const WIDE: usize>(&self) {
+    unsafe fn product<L: Lanes, const HIGH: usize, const WIDE: usize>(&self) {
         let mut output = 0;
         while output < self.outputs {
             let lane = output % PANEL;
@@ -179,7 +180,7 @@ impl<W: Stored> Block<W> {
                 };
                 let strip = Strip { block: self, weight, step, panel, output, lanes: L::COUNT.min(width - lane) };
                 if fits(WIDE) {
-                    strip.tiles::<L, ROWS, WIDE, false>();
+                    strip.tiles::<L, HIGH, WIDE, false>();
                     output += WIDE * L::COUNT;
                 } else if WIDE > 2 && fits(2) {
                     strip.tiles::<L, 8, 2, false>();
