@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 /// Threads, or cores, that share the work of one operator. An application that has a pool of its own lends it by a few lines,
-/// so that no second pool fights it for the cores; with the feature `std`, [`Pool`](crate::Pool) is one that is ready.
+/// so that no second pool fights it for the cores; with the feature `std`, `Pool` is one that is ready.
 ///
 /// Results do not depend on the number of workers.
 ///
