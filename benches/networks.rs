@@ -26,7 +26,7 @@ fn networks(criterion: &mut Criterion) {
             let options = Options { activations, ..Options::new("bench", precision) };
             let subject = Subject::new(&quantize(&checkpoint, &options).expect("a model"));
             subject.checked(|model, sampler| {
-                let macs = (0..model.op_count()).map(|i| model.op_info(i).macs).sum();
+                let macs = model.macs();
                 let class = model.class(0).expect("a class");
                 group.throughput(Throughput::Elements(macs));
                 group.bench_function(name, |bencher| {

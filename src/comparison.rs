@@ -131,7 +131,6 @@ fn gather(
 
 /// What a file says of itself.
 fn identity(file: &ModelFile, model: &Model) -> Identity {
-    let ops = (0..model.op_count()).map(|i| model.op_info(i));
     let metadata = metadata(model);
     let listed = metadata["layers"].as_array().into_iter().flatten();
     let layers = operator_names(model).into_iter().zip(listed);
@@ -141,7 +140,7 @@ fn identity(file: &ModelFile, model: &Model) -> Identity {
         precision: model.precision().name().into(),
         bytes: file.bytes().len(),
         hash: file.hash(),
-        macs: ops.map(|op| op.macs).sum(),
+        macs: model.macs(),
         layers: layers.collect(),
         sensitivity: None,
     }

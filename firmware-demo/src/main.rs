@@ -80,7 +80,7 @@ fn run() -> Result<(), &'static str> {
             println!("op {:2} {:20} {:9} MACs {:10} instructions", i, op.kind.name(), op.macs, count / pictures);
         }
     }
-    let macs: u64 = (0..model.op_count()).map(|i| model.op_info(i).macs).sum();
+    let macs = model.macs();
     let memory = memory::report();
     let model_bytes = MODEL.0.len() as u32;
     let per_picture = instructions / pictures;

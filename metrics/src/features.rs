@@ -19,17 +19,19 @@ pub struct Features {
     pub logits: Vec<f32>,
 }
 
+/// Memory that a model works in.
+pub(crate) fn arena(model: &Model) -> AVec<u8> {
+    let mut arena = AVec::new(64);
+    arena.resize(model.arena_len(), 0);
+    arena
+}
+
 /// Looks at pictures `[n, height, width, channels]`, 8-bit, on all cores; calls `step` after each.
 ///
 /// # Errors
 /// [`MetricsError`] if the model is no feature network, or the pictures do not fit it.
 pub fn extract(model: &Model, pixels: &[u8], step: &(dyn Fn() + Sync)) -> Result<Features, MetricsError> {
-    let arena = || {
-        let mut arena = AVec::<u8>::new(64);
-        arena.resize(model.arena_len(), 0);
-        arena
-    };
-    let image_len = Network::new(model, &mut arena())?.image_len();
+    let image_len = Network::new(model, &mut arena(model))?.image_len();
     if pixels.is_empty() || !pixels.len().is_multiple_of(image_len) {
         let problem =
             format!("{} bytes are no pictures of {image_len} pixels, which the feature network takes", pixels.len());
@@ -37,12 +39,15 @@ pub fn extract(model: &Model, pixels: &[u8], step: &(dyn Fn() + Sync)) -> Result
     }
     let seen: Vec<(Vec<f32>, Vec<f32>)> = pixels
         .par_chunks_exact(image_len)
-        .map_init(arena, |arena, image| {
-            let mut network = Network::new(model, arena)?;
-            let seen = network.run(image)?;
-            step();
-            Ok((seen.features.to_vec(), seen.output.to_vec()))
-        })
+        .map_init(
+            || arena(model),
+            |arena, image| {
+                let mut network = Network::new(model, arena)?;
+                let seen = network.run(image)?;
+                step();
+                Ok((seen.features.to_vec(), seen.output.to_vec()))
+            },
+        )
         .collect::<Result<_, MetricsError>>()?;
     let (dim, classes) = seen.first().map_or((0, 0), |(features, logits)| (features.len(), logits.len()));
     if dim == 0 || classes == 0 {

@@ -11,6 +11,7 @@ use driftlet_runtime::{Class, Guidance, Model, Network, Sampler, Start, StartErr
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::features::arena;
 use crate::{MetricsError, Statistics, frechet_distance};
 
 /// Multiply-accumulates of a measurement at most: fewer pictures for larger networks.
@@ -82,8 +83,8 @@ pub fn sensitivity(
     }
     let passes = 2 * listed.len() as u64 + 2;
     let affordable = |macs: u64| pictures.count.min((MOST_MACS / (passes * macs.max(1))) as usize);
-    let with_features = affordable(macs(reference) + macs(features));
-    let count = if with_features < FEWEST { affordable(macs(reference)) } else { with_features };
+    let with_features = affordable(reference.macs() + features.macs());
+    let count = if with_features < FEWEST { affordable(reference.macs()) } else { with_features };
     if count < FEWEST {
         return Ok(None);
     }
@@ -112,10 +113,6 @@ fn alike(a: &Model, b: &Model) -> bool {
         a.kind == b.kind && a.output.shape == b.output.shape
     };
     a.op_count() == b.op_count() && [a, b].iter().all(|model| model.bands().is_none()) && (0..a.op_count()).all(same)
-}
-
-fn macs(model: &Model) -> u64 {
-    (0..model.op_count()).map(|i| model.op_info(i).macs).sum()
 }
 
 /// A reference and its candidate.
@@ -200,7 +197,7 @@ impl Pair<'_> {
             alone[index] = real(output, record, factors);
             Some(Stored::new(&exact[index], record, factors))
         })?;
-        let mut arena = features.map_or_else(|| AVec::new(64), memory);
+        let mut arena = features.map_or_else(|| AVec::new(64), arena);
         let mut network = features.map(|model| Network::new(model, &mut arena)).transpose()?;
         let mut look = |pixels: &[u8]| -> Result<Vec<f32>, MetricsError> {
             let Some(network) = &mut network else { return Ok(Vec::new()) };
@@ -242,7 +239,7 @@ impl Pair<'_> {
         i: usize,
         replace: &mut dyn FnMut(usize, View, &ValueRecord) -> Option<Stored>,
     ) -> Result<(Vec<f32>, Vec<u8>), MetricsError> {
-        let mut arena = memory(model);
+        let mut arena = arena(model);
         let mut sampler = Sampler::new(model, &mut arena)?;
         let class: Class = model.class(i as u32 % model.classes().max(1)).ok_or(StartError::NotAGenerator)?;
         let seed = Start::Seed(self.pictures.first_seed.wrapping_add(i as u64));
@@ -345,12 +342,6 @@ fn at_an_end(view: View, index: usize) -> bool {
 fn cycle(factors: &[f64]) -> impl Iterator<Item = f64> {
     let factors = if factors.is_empty() { &[1.0][..] } else { factors };
     factors.iter().copied().cycle()
-}
-
-fn memory(model: &Model) -> AVec<u8> {
-    let mut arena = AVec::new(64);
-    arena.resize(model.arena_len(), 0);
-    arena
 }
 
 fn summarize(

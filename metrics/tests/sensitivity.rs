@@ -4,7 +4,7 @@ use aligned_vec::AVec;
 use driftlet_checkpoint::{Architecture, Checkpoint, Config};
 use driftlet_metrics::{LayerCost, Pictures, sensitivity};
 use driftlet_quantize::{Activations, Options, Precision, Technique, WeightBits, quantize};
-use driftlet_runtime::{Guidance, Model, Sampler};
+use driftlet_runtime::{Guidance, Model, Sampler, Start, View};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -125,5 +125,37 @@ fn other_networks_and_bands_are_not_measured() -> Result<(), Failure> {
         let found = sensitivity(&reference, &candidate, &Model::parse(&features)?, PICTURES, &names, &|| {})?;
         assert!(found.is_none());
     }
+    Ok(())
+}
+
+/// Other types, other counts and operators that are not there leave a picture what it is; numbers that fit change it.
+#[test]
+fn only_what_fits_takes_the_place_of_a_result() -> Result<(), Failure> {
+    let file = file(&checkpoint("micro")?, &Options::new("x", Precision::F32))?;
+    let model = Model::parse(&file)?;
+    let mut arena = AVec::<u8>::new(64);
+    arena.resize(model.arena_len(), 0);
+    let mut sampler = Sampler::new(&model, &mut arena)?;
+    let class = model.class(0).ok_or("no class")?;
+    let expected = sampler.generate(3, class, PICTURES.guidance).to_vec();
+    let mut pieces = sampler.start(Start::Seed(3), class, PICTURES.guidance, u32::MAX);
+    while let Some(step) = pieces.step() {
+        let index = step.index;
+        let View::F32(numbers) = step.output else { continue };
+        let zeros = vec![0.0; numbers.len()];
+        for wrong in [View::F32(&zeros[1..]), View::I16(&vec![0; 2 * zeros.len()]), View::U8(&[])] {
+            assert!(!pieces.replace(index, wrong), "operator {index}");
+        }
+        assert!(!pieces.replace(model.op_count(), View::F32(&zeros)));
+    }
+    assert_eq!(sampler.picture(), expected);
+    let mut pieces = sampler.start(Start::Seed(3), class, PICTURES.guidance, u32::MAX);
+    while let Some(step) = pieces.step() {
+        if let (0, View::F32(numbers)) = (step.index, step.output) {
+            let zeros = vec![0.0; numbers.len()];
+            assert!(pieces.replace(0, View::F32(&zeros)));
+        }
+    }
+    assert_ne!(sampler.picture(), expected);
     Ok(())
 }

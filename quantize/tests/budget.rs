@@ -102,3 +102,20 @@ fn networks_and_statistics_that_do_not_fit_are_refused() -> Outcome {
     assert!(problem(made(&wrong).map(|_| ())).contains("25 numbers"));
     Ok(())
 }
+
+/// A generator without weights leaves a budget nothing to decide.
+#[test]
+fn networks_without_layers_are_no_trouble() -> Outcome {
+    let mut graph = Graph::default();
+    let noise = graph.push(Op::Noise, &[], [6, 6, 1]);
+    graph.output = graph.push(Op::Add(None), &[noise, noise], [6, 6, 1]);
+    graph.pixels = Some(graph.push(Op::Pixels { tanh: true }, &[graph.output], [6, 6, 1]));
+    let made = |budget| {
+        let mut file = Cursor::new(Vec::new());
+        quantize_graph(&graph, &Description::default(), &options(Some(budget)), &mut file)
+    };
+    assert!(made(100_000)?.layers.is_empty());
+    let refused = made(100).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(refused.contains("100 bytes") || refused.contains("budget"), "{refused}");
+    Ok(())
+}

@@ -188,6 +188,11 @@ impl<'a> Model<'a> {
         self.header.ops.count
     }
 
+    /// Multiply-accumulate operations of a pass.
+    pub fn macs(&self) -> u64 {
+        (0..self.op_count()).map(|index| self.op_info(index).macs).sum()
+    }
+
     /// An operator by its place in the order of execution; for listings.
     ///
     /// ```no_run
@@ -214,7 +219,7 @@ impl<'a> Model<'a> {
                 let input = op.inputs[i];
                 input != NONE && self.value(input).range() == output.range()
             }),
-            macs: self.macs(&op, &output),
+            macs: self.op_macs(&op, &output),
             output,
             weight_len,
         }
@@ -236,7 +241,7 @@ impl<'a> Model<'a> {
     }
 
     /// Multiply-accumulate operations of the operators that consist of them.
-    pub(crate) fn macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
+    pub(crate) fn op_macs(&self, op: &OpRecord, output: &ValueRecord) -> u64 {
         match op.kind {
             OpKind::Linear => u64::from(self.value(op.inputs[0]).shape[2]) * output.elements() as u64,
             OpKind::Conv2d => {

@@ -91,7 +91,7 @@ fn listing(file: &ModelFile, model: &Model, kernels: Kernels) -> Value {
         "weight_bytes": model.weight_len(),
         "arena_bytes": model.arena_len(),
         "bands": model.bands().map(|bands| json!({ "first_op": bands.first, "rows": bands.height })),
-        "macs": ops(model).map(|op| op.macs).sum::<u64>(),
+        "macs": model.macs(),
         "image": model.image_shape(),
         "noise": model.noise_len(),
         "classes": model.classes(),
@@ -141,7 +141,7 @@ fn table(file: &ModelFile, model: &Model, kernels: Kernels) {
     }
     println!("in place  {} of {} operators", ops(model).filter(|op| op.in_place).count(), model.op_count());
     println!("scratch   {} bytes at most, within the arena", ops(model).map(|op| op.scratch_len).max().unwrap_or(0));
-    println!("MACs      {}", ops(model).map(|op| op.macs).sum::<u64>());
+    println!("MACs      {}", model.macs());
     let portable = (0..model.op_count()).filter(|&i| model.op_kernels(i, kernels) == Kernels::PORTABLE).count();
     println!("kernels   {} on this machine; portable for {portable} of {} operators", kernels.name(), model.op_count());
     println!("sha256    {}", file.hash());

@@ -10,7 +10,7 @@ use crate::graph::{Graph, ValueId};
 use crate::program::CalibrationSummary;
 use crate::runnable::start;
 use crate::{Options, QuantizeError};
-use pictures::{arena, macs, observe};
+use pictures::{arena, observe};
 
 /// What an activation's grid has to cover; contains 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,5 +123,5 @@ impl Calibration {
 
 /// 256 pictures, or as many as some seconds allow where one takes long.
 fn enough_samples(model: &Model) -> u32 {
-    (16_000_000_000 / macs(model).max(1)).clamp(4, 256) as u32
+    (16_000_000_000 / model.macs().max(1)).clamp(4, 256) as u32
 }

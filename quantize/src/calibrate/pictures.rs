@@ -61,8 +61,3 @@ pub fn arena(model: &Model) -> AVec<u8> {
     arena.resize(model.arena_len(), 0);
     arena
 }
-
-/// Multiply-accumulates of a picture.
-pub fn macs(model: &Model) -> u64 {
-    (0..model.op_count()).map(|i| model.op_info(i).macs).sum()
-}

@@ -119,7 +119,7 @@ pub fn choose<'c>(
     // What comes in and what goes out show most: 8 bits if the others can make up for it.
     let ends = [0, decided.len().saturating_sub(1)];
     let mut at_ends = costs.clone();
-    ends.iter().for_each(|&end| at_ends[end].truncate(1));
+    at_ends.iter_mut().enumerate().filter(|(i, _)| ends.contains(i)).for_each(|(_, costs)| costs.truncate(1));
     let (found, ends_kept) = match knapsack(&at_ends, room) {
         Some(found) => (found, true),
         None => (knapsack(&costs, room).ok_or_else(too_small)?, false),

@@ -7,7 +7,7 @@ use driftlet_runtime::Model;
 use rayon::prelude::*;
 
 use super::judge::Judge;
-use crate::calibrate::pictures::{arena, macs, make};
+use crate::calibrate::pictures::{arena, make};
 use crate::graph::{Graph, Op};
 use crate::integers::{Choice, program};
 use crate::program::Metadata;
@@ -51,7 +51,7 @@ impl<'t> Trial<'t> {
         release: &'t dyn Fn(),
     ) -> Result<Self, QuantizeError> {
         let (model, first_seed) = (reference.model()?, options.calibration_seed);
-        let macs = macs(&model).max(1);
+        let macs = model.macs().max(1);
         let pictures = (JUDGEMENT / macs).clamp(4, PICTURES).min(samples.into());
         let tanh = graph.nodes.iter().any(|node| matches!(node.op, Op::Pixels { tanh: true }));
         let affordable = (SEARCH / (pictures * macs)).min(JUDGEMENTS) as usize;

@@ -103,7 +103,7 @@ impl Pass {
         }
         let first = model.bands().filter(|_| in_section).map_or(index, |bands| bands.first);
         let all = operator.output.shape[0];
-        let work = model.macs(&operator.op, &operator.output).max(operator.output.elements() as u64 * NUMBER);
+        let work = model.op_macs(&operator.op, &operator.output).max(operator.output.elements() as u64 * NUMBER);
         let work = u32::try_from(work).unwrap_or(u32::MAX);
         let fits = work <= limit;
         let links = if in_section {

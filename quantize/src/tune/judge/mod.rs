@@ -13,7 +13,7 @@ use driftlet_runtime::format::ALIGN;
 use driftlet_runtime::{Kernels, Model, Network};
 use rayon::prelude::*;
 
-use crate::calibrate::pictures::{arena, macs};
+use crate::calibrate::pictures::arena;
 use crate::runnable::start;
 use crate::{Options, Precision, QuantizeError, quantize};
 use frechet::Target;
@@ -64,7 +64,7 @@ impl Features {
 
     /// What a model's pictures are to be judged by: those without guidance, of all classes, of seeds of their own.
     pub fn judge(&self, reference: &Model, calibration_seed: u64) -> Result<Judge, QuantizeError> {
-        let count = (JUDGEMENT / macs(reference).max(1)).clamp(PICTURES.0, PICTURES.1);
+        let count = (JUDGEMENT / reference.macs().max(1)).clamp(PICTURES.0, PICTURES.1);
         let judge =
             Judge { features: self.clone(), first_seed: calibration_seed.wrapping_add(APART), pictures: count as u32 };
         // Sizes of pictures: found out by one.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Trial;
 use super::mixed::Kept;
-use crate::calibrate::pictures::macs;
 use crate::graph::{Filter, Graph, Node, Op, ValueId};
 use crate::integers::rounding::Rounded;
 use crate::integers::{Choice, program};
@@ -49,7 +48,7 @@ impl<'f> Fit<'f> {
         filter: &'f Filter<'f>,
     ) -> Result<Option<Self>, QuantizeError> {
         let float = trial.reference()?;
-        let Some(input) = node.inputs[0].filter(|_| macs(&float) <= LARGEST && moments::can_be_had(node)) else {
+        let Some(input) = node.inputs[0].filter(|_| float.macs() <= LARGEST && moments::can_be_had(node)) else {
             return Ok(None);
         };
         let program = program(graph, choice)?;

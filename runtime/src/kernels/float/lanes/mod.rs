@@ -34,7 +34,7 @@ use crate::kernels::isa::{Isa, Kernels};
 pub unsafe trait Lanes: Copy {
     /// How many numbers.
     const COUNT: usize;
-    /// How many such registers the processor has.
+    /// How many such registers tiles may count on: 32, 16 or fewer.
     const REGISTERS: usize;
 
     unsafe fn splat(x: f32) -> Self;
