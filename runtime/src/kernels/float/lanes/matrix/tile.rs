@@ -257,20 +257,27 @@ impl<W: Stored> Strip<'_, W> {
             let mut inputs = block.inputs.add(row);
             for _ in 0..block.taps {
                 let rows: [*const f32; R] = core::array::from_fn(|r| *inputs.add(r));
-                let whole = block.depth / L::FACTORS * L::FACTORS;
-                for i in (0..whole).step_by(L::FACTORS) {
+                let whole = if L::FACTORS == 4 { block.depth / 4 * 4 } else { 0 };
+                for i in (0..whole).step_by(4) {
                     let x = rows.map(|row| L::factors(row.add(i)));
-                    self.term::<L, R, V, NARROW, 0>(weight, &x, &mut sums);
-                    if L::FACTORS == 4 {
-                        self.term::<L, R, V, NARROW, 1>(weight.wrapping_add(self.step), &x, &mut sums);
-                        self.term::<L, R, V, NARROW, 2>(weight.wrapping_add(2 * self.step), &x, &mut sums);
-                        self.term::<L, R, V, NARROW, 3>(weight.wrapping_add(3 * self.step), &x, &mut sums);
-                    }
-                    weight = weight.wrapping_add(L::FACTORS * self.step);
+                    self.by_factors::<L, R, V, NARROW, 0>(weight, &x, &mut sums);
+                    self.by_factors::<L, R, V, NARROW, 1>(weight.wrapping_add(self.step), &x, &mut sums);
+                    self.by_factors::<L, R, V, NARROW, 2>(weight.wrapping_add(2 * self.step), &x, &mut sums);
+                    self.by_factors::<L, R, V, NARROW, 3>(weight.wrapping_add(3 * self.step), &x, &mut sums);
+                    weight = weight.wrapping_add(4 * self.step);
                 }
                 for i in whole..block.depth {
-                    let x = rows.map(|row| L::splat(*row.add(i)));
-                    self.term::<L, R, V, NARROW, 0>(weight, &x, &mut sums);
+                    // Weights first, then row by row: inputs of all rows at once, beside the sums, are more than 16 registers.
+                    let mut weights = [L::splat(0.0); V];
+                    for (v, weights) in weights.iter_mut().enumerate() {
+                        *weights = self.weights::<L, NARROW>(weight, v);
+                    }
+                    for (row, sums) in rows.into_iter().zip(&mut sums) {
+                        let x = L::splat(*row.add(i));
+                        for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                            *sum = x.times_plus(weights, *sum);
+                        }
+                    }
                     weight = weight.wrapping_add(self.step);
                 }
                 inputs = inputs.add(block.count);
@@ -293,23 +300,35 @@ impl<W: Stored> Strip<'_, W> {
     /// # Safety
     /// The weights of `V` registers exist; of a narrow one those of its outputs.
     #[inline(always)]
-    unsafe fn term<L: Lanes, const R: usize, const V: usize, const NARROW: bool, const I: i32>(
+    unsafe fn by_factors<L: Lanes, const R: usize, const V: usize, const NARROW: bool, const I: i32>(
         &self,
         weight: *const W,
         inputs: &[L; R],
         sums: &mut [[L; V]; R],
     ) {
         for v in 0..V {
-            // A register of a later panel lies panels behind; only full ones have followers.
-            let (panel, lane) = (v * L::COUNT / PANEL, v * L::COUNT % PANEL);
             // SAFETY: promised by the caller.
             unsafe {
-                let from = weight.add(panel * self.panel + lane);
-                let w: L = if NARROW { W::load_some(from, self.lanes) } else { W::load(from) };
+                let weights = self.weights::<L, NARROW>(weight, v);
                 for (&x, sums) in inputs.iter().zip(&mut *sums) {
-                    sums[v] = w.times_factor_plus::<I>(x, sums[v]);
+                    sums[v] = weights.times_factor_plus::<I>(x, sums[v]);
                 }
             }
+        }
+    }
+
+    /// A term's weights for a register of outputs.
+    ///
+    /// # Safety
+    /// They exist; of a narrow register those of its outputs.
+    #[inline(always)]
+    unsafe fn weights<L: Lanes, const NARROW: bool>(&self, weight: *const W, register: usize) -> L {
+        // A register of a later panel lies panels behind; only full ones have followers.
+        let (panel, lane) = (register * L::COUNT / PANEL, register * L::COUNT % PANEL);
+        // SAFETY: promised by the caller.
+        unsafe {
+            let from = weight.add(panel * self.panel + lane);
+            if NARROW { W::load_some(from, self.lanes) } else { W::load(from) }
         }
     }
 }
