@@ -26,7 +26,7 @@ mod aarch64;
     all(target_arch = "aarch64", target_feature = "neon"),
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]
-mod lanes;
+pub mod lanes;
 #[cfg(any(
     target_arch = "x86_64",
     all(target_arch = "aarch64", target_feature = "neon"),
@@ -36,7 +36,7 @@ mod tile;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
-mod x86;
+pub mod x86;
 
 use super::fixed::round_shift;
 use super::{Int, Ints, Length, Normalizer, Operand, Output, Scale};

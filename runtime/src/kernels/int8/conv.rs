@@ -163,22 +163,23 @@ mod tests {
         }
     }
 
-    /// A random convolution of 3 x 3 over an upsampled map, wide or narrow.
-    fn upsampled(random: &mut Random) -> Geometry {
-        let [in_height, in_width] = [random.size(1, 5), random.size(1, 60)];
+    /// A random convolution of 3 x 3 with a border of one, wide or narrow, of many channels or few.
+    fn three_by_three(random: &mut Random, upsample: usize) -> Geometry {
+        let [in_height, in_width] = [random.size(1, 5), random.size(1, 80)];
+        let most_channels = if random.size(0, 3) == 0 { 150 } else { 40 };
         Geometry {
             in_height,
             in_width,
-            in_channels: random.size(1, 9),
-            out_height: 2 * in_height,
-            out_width: 2 * in_width,
+            in_channels: random.size(1, most_channels),
+            out_height: upsample * in_height,
+            out_width: upsample * in_width,
             out_channels: random.size(1, 40),
             kernel_height: 3,
             kernel_width: 3,
             stride: 1,
             padding: 1,
             top: 1,
-            upsample: 2,
+            upsample,
             depthwise: false,
             transposed: false,
         }
@@ -236,7 +237,8 @@ mod tests {
         let mut random = Random(seed);
         for round in 0..400 {
             let g = match round % 8 {
-                0 => upsampled(&mut random),
+                0 => three_by_three(&mut random, 2),
+                4 => three_by_three(&mut random, 1),
                 _ => geometry(&mut random, round % 2 == 1, round / 2 % 2 == 1),
             };
             let taps = g.kernel_height * g.kernel_width * g.filter_depth();
@@ -321,6 +323,44 @@ mod tests {
                 }
                 let expected = (expected + i128::from(zero_point)).clamp(-limit, limit - 1);
                 assert_eq!(i128::from(y.into()), expected, "{g:?}, number {i}");
+            }
+        }
+    }
+
+    /// The largest sums of the most channels that are transformed.
+    #[test]
+    fn transforms_have_room_for_extremes() {
+        let g = Geometry {
+            in_height: 4,
+            in_width: 9,
+            in_channels: 2048,
+            out_height: 4,
+            out_width: 9,
+            out_channels: 9,
+            kernel_height: 3,
+            kernel_width: 3,
+            stride: 1,
+            padding: 1,
+            top: 1,
+            upsample: 1,
+            depthwise: false,
+            transposed: false,
+        };
+        let epilogue = Epilogue { residual: Residual::None, relu: false, zero_point: 0, bits: 16 };
+        let rescale = [1 << 30, 44].repeat(9);
+        for (x, weight) in [(-128, -128), (-128, 127), (127, -128)] {
+            let (x, weight) = (vec![x; 4 * 9 * 2048], vec![weight; 9 * 9 * 2048]);
+            let w = Weights { weight: &weight, first_panel: 0, bias: &[0; 9], rescale: &rescale };
+            let mut expected = [0i16; 4 * 9 * 9];
+            conv(&g, &x, 0, &w, &epilogue, &mut expected);
+            // The first output sees 2 x 2 pixels.
+            let products = i32::from(x[0]) * i32::from(weight[0]) * 2048;
+            assert_eq!(i32::from(expected[0]), (4 * products + (1 << 13)) >> 14);
+            for kernels in Kernels::available().filter(|&kernels| matrix::takes(kernels, &g)) {
+                let mut fast = [0i16; 4 * 9 * 9];
+                let layer = Layer { g: &g, x: &x, in_zero: 0, w: &w, epilogue: &epilogue };
+                matrix::bytes(kernels, &Alone, &layer, &mut fast);
+                assert!(fast == expected, "{kernels:?}");
             }
         }
     }

@@ -24,6 +24,11 @@ pub use attention::{
     Attention, HeadNorm, MAX_HEAD, MAX_OUTPUT_SHIFT, MAX_TOKENS, Projection, Rotary, attention,
     chosen as attention_kernels, scratch_len as attention_scratch_len,
 };
+#[cfg(target_arch = "x86_64")]
+pub use attention::{
+    lanes::Lanes,
+    x86::{Lanes256, Lanes512},
+};
 pub use concat::{Place, requantize};
 pub use conv::{Epilogue, Rescale, Residual, Weights, conv};
 pub use embed::{Position, embed_styles, interpolate};

@@ -16,15 +16,15 @@ use crate::kernels::isa::Isa;
 /// How 8-bit inputs are multiplied as bytes; `None` where they are widened to words.
 pub fn bytes(isa: Isa) -> Option<Method<i8>> {
     match isa {
-        Isa::NeonDot => Some(Method { product: bytes_dot, excess: false }),
-        Isa::NeonI8mm => Some(Method { product: i8mm::product, excess: false }),
+        Isa::NeonDot => Some(Method { product: bytes_dot, excess: false, pairs: None }),
+        Isa::NeonI8mm => Some(Method { product: i8mm::product, excess: false, pairs: None }),
         _ => None,
     }
 }
 
 /// How words are multiplied.
 pub fn words(_: Isa) -> Method<i16> {
-    Method { product: words_neon, excess: false }
+    Method { product: words_neon, excess: false, pairs: None }
 }
 
 #[target_feature(enable = "neon,dotprod")]

@@ -151,6 +151,10 @@ impl<'r, E: Copy> Room<'r, E> {
                 }
                 let numbers = (row + pixels.start) * channels..(row + pixels.end) * channels;
                 let base = self.prepared(x, numbers, first - pixels.start, channels, pitch);
+                if shift == 0 {
+                    evenly(inside, base, stride * pitch);
+                    continue;
+                }
                 for (i, place) in inside.iter_mut().enumerate() {
                     place.write(base.wrapping_add((pixel(i) - first) * pitch));
                 }
@@ -159,6 +163,10 @@ impl<'r, E: Copy> Room<'r, E> {
             // What fills groups up is read from the pixel behind, for weights of zero; the last has none behind it.
             let readable = if E::IN_PLACE { (x.len() + 1).saturating_sub(row * channels + runs.len) } else { 0 };
             if !inside.is_empty() && from(inside.len() - 1) < readable {
+                if shift == 0 {
+                    evenly(inside, line.wrapping_add(from(0)).cast(), stride * channels);
+                    continue;
+                }
                 for (i, place) in inside.iter_mut().enumerate() {
                     place.write(line.wrapping_add(from(i)).cast());
                 }
@@ -242,6 +250,16 @@ impl<'r, E: Copy> Room<'r, E> {
             }
         }
         place.as_ptr().cast()
+    }
+}
+
+/// Writes pointers that lie so many numbers apart.
+#[inline(always)]
+fn evenly<E>(places: &mut [MaybeUninit<*const E>], first: *const E, step: usize) {
+    let mut at = first;
+    for place in places {
+        place.write(at);
+        at = at.wrapping_add(step);
     }
 }
 

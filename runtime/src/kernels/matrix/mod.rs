@@ -19,11 +19,14 @@ mod finish;
 mod gather;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod i8mm;
+mod pairs;
 pub mod small;
 mod tile;
 mod upsampled;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -36,6 +39,7 @@ use super::isa::{Isa, Kernels};
 use crate::panels::{PANEL, QUAD};
 use crate::workers::Workers;
 use gather::{Element, Room, Runs};
+use pairs::Pairs;
 use tile::{Product, Rows};
 use upsampled::Add;
 
@@ -63,6 +67,8 @@ struct Method<E> {
     product: Product<E>,
     /// Whether it takes inputs for larger than they are, each by the same.
     excess: bool,
+    /// How rows of few terms are multiplied with filters that were laid out for it, if that is faster.
+    pairs: Option<Pairs<E>>,
 }
 
 /// Writes the numbers of a group of outputs of neighbouring positions, whose sums are given position by position.
@@ -117,6 +123,10 @@ pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
         #[cfg(target_arch = "x86_64")]
         isa => match x86::bytes(isa, layer.g.out_channels) {
             Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
+            None if winograd::is_one(layer.g) => {
+                // SAFETY: the processor has the instructions, since `Kernels` says so.
+                unsafe { winograd::run((x86::pairs::winograd(isa), O::finish(isa)), workers, layer, out) }
+            }
             None => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
         },
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
@@ -176,6 +186,12 @@ impl Stored for i16 {
     }
 }
 
+/// Into how many parts a layer is worth to be cut.
+fn parts<I>(workers: &dyn Workers, layer: &Layer<I>) -> usize {
+    let work = (layer.g.out_height * layer.g.out_width).saturating_mul(layer.w.weight.len());
+    workers.count().min(work / WORTH).max(1)
+}
+
 /// Shares a layer among the workers: by positions, or where there are few by outputs.
 fn run<I: Int + Sync, E: Element<I>, O: Send>(
     (method, finish, add): (&Method<E>, Finish<O>, Add),
@@ -185,8 +201,7 @@ fn run<I: Int + Sync, E: Element<I>, O: Send>(
 ) {
     let g = layer.g;
     let (positions, panels) = (g.out_height * g.out_width, layer.w.panels(&g.panels(QUAD)));
-    let work = positions.saturating_mul(layer.w.weight.len());
-    let parts = workers.count().min(work / WORTH).max(1);
+    let parts = parts(workers, layer);
     let by_positions = positions >= parts * tile::ROWS || positions >= panels.len();
     let part = |i: usize| {
         let share = |len: usize| len * i / parts..len * (i + 1) / parts;

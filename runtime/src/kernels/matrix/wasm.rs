@@ -10,7 +10,7 @@ use super::Method;
 use super::tile::{Dot, Rows, product};
 
 /// How words are multiplied.
-pub const WORDS: Method<i16> = Method { product: words, excess: false };
+pub const WORDS: Method<i16> = Method { product: words, excess: false, pairs: None };
 
 unsafe fn words(rows: Rows<i16>, count: usize, weight: &[i8], terms: usize, sums: *mut i32) {
     // SAFETY: the caller's promises; the instructions are there wherever this module is compiled.

@@ -4,13 +4,14 @@
 //! `vpdpwssd`, or `vpmaddwd` and an addition: weights of 8 bits are widened, so that no product of the pair saturates.
 
 pub mod finish;
+pub mod pairs;
 
 use core::arch::asm;
 use core::arch::x86_64::*;
 
 use super::Method;
 use super::tile::{Dot, Product, Rows, product};
-use super::upsampled::add_portable;
+use super::upsampled::{Add, Line, Pixels, Sums, across, down};
 use crate::kernels::isa::Isa;
 
 /// How 8-bit inputs of a layer of so many outputs are multiplied as bytes; `None` where they are widened to words first.
@@ -22,7 +23,7 @@ pub fn bytes(isa: Isa, outputs: usize) -> Option<Method<i8>> {
         _ if outputs == 1 => (single_bytes_avx2, false),
         _ => return None,
     };
-    Some(Method { product, excess })
+    Some(Method { product, excess, pairs: None })
 }
 
 /// How words are multiplied.
@@ -33,7 +34,7 @@ pub fn words(isa: Isa) -> Method<i16> {
         Isa::AvxVnni => words_avx_vnni,
         _ => words_avx2,
     };
-    Method { product, excess: false }
+    Method { product, excess: false, pairs: Some(pairs::pairs(isa)) }
 }
 
 /// Defines a product by an instruction set.
@@ -464,20 +465,31 @@ unsafe fn four_sums(pairs: __m256i) -> __m128i {
     }
 }
 
-/// Sums of three numbers each, see [`add_portable`].
-///
-/// # Safety
-/// Needs AVX-512.
+/// Addition for upsampled maps.
+pub const ADD_512: Add = Add { across: across_512, down: down_512 };
+/// The same by AVX2.
+pub const ADD_256: Add = Add { across: across_256, down: down_256 };
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-pub unsafe fn add_512(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
-    add_portable(sums, a, b, c);
+unsafe fn across_512(pixels: &Pixels, line: *mut Line) {
+    // SAFETY: the caller's promises.
+    unsafe { across(pixels, line) }
 }
 
-/// Sums of three numbers each, see [`add_portable`].
-///
-/// # Safety
-/// Needs AVX2.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn down_512(lines: [*const Line; 3], shape: [usize; 2], sums: *mut Sums) {
+    // SAFETY: the caller's promises.
+    unsafe { down(lines, shape, sums) }
+}
+
 #[target_feature(enable = "avx2")]
-pub unsafe fn add_256(sums: &mut [i32], a: &[i32], b: &[i32], c: &[i32]) {
-    add_portable(sums, a, b, c);
+unsafe fn across_256(pixels: &Pixels, line: *mut Line) {
+    // SAFETY: the caller's promises.
+    unsafe { across(pixels, line) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn down_256(lines: [*const Line; 3], shape: [usize; 2], sums: *mut Sums) {
+    // SAFETY: the caller's promises.
+    unsafe { down(lines, shape, sums) }
 }

@@ -48,7 +48,7 @@ methods! {
 const LAST: i64 = (17 << 16) - 1;
 
 /// AVX-512, with sums of products of words in one instruction or in two.
-struct Lanes512<const VNNI: bool>;
+pub struct Lanes512<const VNNI: bool>;
 
 /// Words of two vectors in turn: the first half of the result, and the second.
 const IN_TURN: [[i16; 32]; 2] = {
@@ -162,7 +162,7 @@ fn first_of_32(count: usize) -> u32 {
 }
 
 /// AVX2, with sums of products of words in one instruction or in two.
-struct Lanes256<const VNNI: bool>;
+pub struct Lanes256<const VNNI: bool>;
 
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {

@@ -1,8 +1,9 @@
 //! From sums to stored numbers by AVX2 and AVX-512, in 32 bits.
 //!
 //! The exact number before rounding, `sum * multiplier + residual * factor`, takes 64 bits. Where its lowest 32 or more are
-//! dropped, as nearly everywhere, only the upper half counts: products are formed of the even and of the odd outputs, their
-//! upper halves lie side by side again and are shifted on by what is left. The zero point is added with the rounding term.
+//! dropped, as nearly everywhere without a residual, only the upper half counts: products are formed of the even and of the odd
+//! outputs, their upper halves lie side by side again and are shifted on by what is left. With a residual of about the output's
+//! scale, 30 or 31 bits are dropped: then what is left of the lower half counts too. The zero point is added with the rounding term.
 //! Outputs that drop fewer bits, and those that fill no register, are left to [`write_some`].
 
 use core::arch::x86_64::*;
@@ -12,9 +13,9 @@ use super::super::finish::write_some;
 use super::super::{GROUP, Group};
 use crate::kernels::int8::{Epilogue, Int, Residual, Weights};
 
-/// Bits that may be dropped: the upper half is left of the sum, which stays below 2^63: 2^62 + 2^48 of the products, and
-/// 255 * 2^53 of the zero point and the rounding term.
-const SHIFTS: RangeInclusive<i32> = 32..=54;
+/// Bits that may be dropped. The sum stays below 2^63: 2^62 + 2^48 of the products, and 255 * 2^53 of the zero point and the
+/// rounding term. What is left of its lower half has at most 16 bits.
+const SHIFTS: RangeInclusive<i32> = 16..=54;
 
 /// What an instruction set does with vectors of 32-bit numbers, or of half as many with 64 bits ("long").
 ///
@@ -41,8 +42,14 @@ pub unsafe trait Lanes {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// Shifts to the right, each by its own count.
+    /// Shifts to the right, each by its own count; by less than 0 as by 31.
     unsafe fn shift(v: Self::V, counts: Self::V) -> Self::V;
+    /// The same with zeros for the sign; by 32 or more nothing is left.
+    unsafe fn shift_bits(v: Self::V, counts: Self::V) -> Self::V;
+    /// Shifts to the left; by less than 0 nothing is left.
+    unsafe fn shift_left(v: Self::V, counts: Self::V) -> Self::V;
+    unsafe fn and(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn or(a: Self::V, b: Self::V) -> Self::V;
     /// Odd numbers in place of the even ones before them.
     unsafe fn odd(v: Self::V) -> Self::V;
     /// Long products of even numbers.
@@ -52,6 +59,8 @@ pub unsafe trait Lanes {
     unsafe fn shifted_long(x: i64, counts: Self::V) -> Self::V;
     /// Upper halves of two vectors of long numbers, in turn.
     unsafe fn uppers(even: Self::V, odd: Self::V) -> Self::V;
+    /// Lower halves.
+    unsafe fn lowers(even: Self::V, odd: Self::V) -> Self::V;
     unsafe fn bytes(at: *const i8) -> Self::V;
     unsafe fn words(at: *const i16) -> Self::V;
     /// Stores the nearest bytes.
@@ -96,6 +105,22 @@ unsafe impl Lanes for Lanes256 {
         unsafe { _mm256_srav_epi32(v, counts) }
     }
     #[inline(always)]
+    unsafe fn shift_bits(v: __m256i, counts: __m256i) -> __m256i {
+        unsafe { _mm256_srlv_epi32(v, counts) }
+    }
+    #[inline(always)]
+    unsafe fn shift_left(v: __m256i, counts: __m256i) -> __m256i {
+        unsafe { _mm256_sllv_epi32(v, counts) }
+    }
+    #[inline(always)]
+    unsafe fn and(a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_and_si256(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_or_si256(a, b) }
+    }
+    #[inline(always)]
     unsafe fn odd(v: __m256i) -> __m256i {
         unsafe { _mm256_srli_epi64::<32>(v) }
     }
@@ -114,6 +139,10 @@ unsafe impl Lanes for Lanes256 {
     #[inline(always)]
     unsafe fn uppers(even: __m256i, odd: __m256i) -> __m256i {
         unsafe { _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(even), odd) }
+    }
+    #[inline(always)]
+    unsafe fn lowers(even: __m256i, odd: __m256i) -> __m256i {
+        unsafe { _mm256_blend_epi32::<0xaa>(even, _mm256_slli_epi64::<32>(odd)) }
     }
     #[inline(always)]
     unsafe fn bytes(at: *const i8) -> __m256i {
@@ -172,6 +201,22 @@ unsafe impl Lanes for Lanes512 {
         unsafe { _mm512_srav_epi32(v, counts) }
     }
     #[inline(always)]
+    unsafe fn shift_bits(v: __m512i, counts: __m512i) -> __m512i {
+        unsafe { _mm512_srlv_epi32(v, counts) }
+    }
+    #[inline(always)]
+    unsafe fn shift_left(v: __m512i, counts: __m512i) -> __m512i {
+        unsafe { _mm512_sllv_epi32(v, counts) }
+    }
+    #[inline(always)]
+    unsafe fn and(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_and_si512(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn or(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_or_si512(a, b) }
+    }
+    #[inline(always)]
     unsafe fn odd(v: __m512i) -> __m512i {
         unsafe { _mm512_srli_epi64::<32>(v) }
     }
@@ -191,6 +236,10 @@ unsafe impl Lanes for Lanes512 {
     unsafe fn uppers(even: __m512i, odd: __m512i) -> __m512i {
         // Even places get the odd half before them, in one instruction.
         unsafe { _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even) }
+    }
+    #[inline(always)]
+    unsafe fn lowers(even: __m512i, odd: __m512i) -> __m512i {
+        unsafe { _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd) }
     }
     #[inline(always)]
     unsafe fn bytes(at: *const i8) -> __m512i {
@@ -375,6 +424,57 @@ struct Factors<L: Lanes> {
     more: [L::V; 2],
     /// Bits to be dropped beyond 32.
     shift: L::V,
+    below: Option<Below<L>>,
+}
+
+/// For outputs of which some drop less than 32 bits.
+struct Below<L: Lanes> {
+    /// Bits to be dropped.
+    dropped: L::V,
+    /// Bits of the lower half that stay.
+    stay: L::V,
+    /// Bounds of the upper half, so that it has room beside them: far beyond what is stored.
+    bounds: [L::V; 2],
+    /// All bits of outputs that drop more than 32.
+    beyond: L::V,
+}
+
+impl<L: Lanes> Below<L> {
+    /// # Safety
+    /// Needs the instructions; as many counts as a register has numbers.
+    #[inline(always)]
+    unsafe fn of(counts: impl Iterator<Item = i32>) -> Self {
+        let mut fields = [[0; MAX_LANES]; 5];
+        for (i, count) in counts.enumerate() {
+            let bound = if count < 32 { 1 << (count - 1) } else { i32::MIN };
+            let beyond = if count > 32 { -1 } else { 0 };
+            for (field, number) in
+                fields.iter_mut().zip([count, 32 - count, 0i32.wrapping_sub(bound), bound.wrapping_sub(1), beyond])
+            {
+                field[i] = number;
+            }
+        }
+        // SAFETY: promised by the caller.
+        unsafe {
+            let [dropped, stay, least, most, beyond] = &fields;
+            let load = |field: &[i32; MAX_LANES]| L::load(field.as_ptr());
+            Self { dropped: load(dropped), stay: load(stay), bounds: [load(least), load(most)], beyond: load(beyond) }
+        }
+    }
+
+    /// Drops bits, given the halves, and how many to drop beyond 32.
+    ///
+    /// # Safety
+    /// Needs the instructions.
+    #[inline(always)]
+    unsafe fn shift(&self, upper: L::V, lower: L::V, beyond: L::V) -> L::V {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let upper = L::min(L::max(upper, self.bounds[0]), self.bounds[1]);
+            let both = L::or(L::shift_left(upper, self.stay), L::shift_bits(lower, self.dropped));
+            L::or(both, L::and(L::shift(upper, beyond), self.beyond))
+        }
+    }
 }
 
 impl<L: Lanes> Factors<L> {
@@ -412,7 +512,9 @@ impl<L: Lanes> Factors<L> {
                 }
             }
             let start = L::load(group.starts[outputs].as_ptr());
-            Some(Self { start, multiplier, residual, more, shift: L::add(counts, L::splat(-32)) })
+            let dropped = || rows.iter().skip(1).step_by(fields).copied();
+            let below = if dropped().any(|count| count < 32) { Some(Below::of(dropped())) } else { None };
+            Some(Self { start, multiplier, residual, more, shift: L::add(counts, L::splat(-32)), below })
         }
     }
 }
@@ -447,8 +549,12 @@ impl<L: Lanes> Column<'_, L> {
                     even = L::add_long(even, L::mul(residual, f.residual[0]));
                     odd = L::add_long(odd, L::mul(L::odd(residual), f.residual[1]));
                 }
-                let upper = L::uppers(L::add_long(even, f.more[0]), L::add_long(odd, f.more[1]));
-                let y = L::shift(upper, f.shift);
+                let (even, odd) = (L::add_long(even, f.more[0]), L::add_long(odd, f.more[1]));
+                let mut y = L::uppers(even, odd);
+                match &f.below {
+                    None => y = L::shift(y, f.shift),
+                    Some(below) => y = below.shift(y, L::lowers(even, odd), f.shift),
+                }
                 O::write::<L>(L::min(L::max(y, low), high), out.add(at));
             }
         }
