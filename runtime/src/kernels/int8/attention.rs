@@ -34,7 +34,7 @@ pub mod lanes;
 ))]
 mod tile;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod wasm;
+pub mod wasm;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 

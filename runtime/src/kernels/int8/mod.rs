@@ -20,14 +20,15 @@ mod share;
 mod testing;
 
 pub use add::{add, gate};
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
+pub use attention::lanes::Lanes;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use attention::wasm::Simd128;
+#[cfg(target_arch = "x86_64")]
+pub use attention::x86::{Lanes256, Lanes512};
 pub use attention::{
     Attention, HeadNorm, MAX_HEAD, MAX_OUTPUT_SHIFT, MAX_TOKENS, Projection, Rotary, attention,
     chosen as attention_kernels, scratch_len as attention_scratch_len,
-};
-#[cfg(target_arch = "x86_64")]
-pub use attention::{
-    lanes::Lanes,
-    x86::{Lanes256, Lanes512},
 };
 pub use concat::{Place, requantize};
 pub use conv::{Epilogue, Rescale, Residual, Weights, conv};

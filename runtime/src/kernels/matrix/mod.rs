@@ -19,13 +19,15 @@ mod finish;
 mod gather;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod i8mm;
+// NEON multiplies four words by one of a register, which needs no pairs.
+#[cfg_attr(target_arch = "aarch64", allow(dead_code))]
 mod pairs;
 pub mod small;
 mod tile;
 mod upsampled;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -133,6 +135,11 @@ pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
         isa => match aarch64::bytes(isa) {
             Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
             None => run((&aarch64::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
+        },
+        // SAFETY: the instructions are there wherever this is compiled.
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        isa if winograd::is_one(layer.g) => unsafe {
+            winograd::run((wasm::WINOGRAD, O::finish(isa)), workers, layer, out)
         },
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         isa => run((&wasm::WORDS, O::finish(isa), upsampled::add(isa)), workers, layer, out),

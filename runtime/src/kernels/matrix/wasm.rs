@@ -7,10 +7,58 @@
 use core::arch::wasm32::*;
 
 use super::Method;
+use super::pairs::{self, Pairs};
 use super::tile::{Dot, Rows, product};
+use super::winograd::{self, Steps};
+use crate::kernels::int8::Simd128;
 
 /// How words are multiplied.
-pub const WORDS: Method<i16> = Method { product: words, excess: false, pairs: None };
+pub const WORDS: Method<i16> = Method { product: words, excess: false, pairs: Some(PAIRS) };
+
+/// How they are in pairs.
+const PAIRS: Pairs<i16> = Pairs { filters: pairs::filters::<Sixteen>, products: pairs::products::<Simd128, 4, 2> };
+
+/// The steps of Winograd's way.
+pub const WINOGRAD: Steps = Steps {
+    filters: winograd::filters::<Sixteen>,
+    inputs: winograd::inputs::<Sixteen>,
+    pairs: PAIRS,
+    outputs: winograd::outputs,
+};
+
+/// Words in two vectors.
+#[derive(Clone, Copy)]
+struct Sixteen([v128; 2]);
+
+// SAFETY: each function does what the trait says, given its pointers.
+unsafe impl pairs::Words for Sixteen {
+    #[inline(always)]
+    unsafe fn widened(at: *const i8) -> Self {
+        unsafe { Self([i16x8_load_extend_i8x8(at), i16x8_load_extend_i8x8(at.add(8))]) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self([i16x8_add(self.0[0], other.0[0]), i16x8_add(self.0[1], other.0[1])])
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self([i16x8_sub(self.0[0], other.0[0]), i16x8_sub(self.0[1], other.0[1])])
+    }
+    #[inline(always)]
+    unsafe fn store(self, at: *mut i16) {
+        unsafe {
+            v128_store(at.cast(), self.0[0]);
+            v128_store(at.add(8).cast(), self.0[1]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_apart(self, even: *mut i32, odd: *mut i32) {
+        unsafe {
+            v128_store(even.cast(), i32x4_shuffle::<0, 2, 4, 6>(self.0[0], self.0[1]));
+            v128_store(odd.cast(), i32x4_shuffle::<1, 3, 5, 7>(self.0[0], self.0[1]));
+        }
+    }
+}
 
 unsafe fn words(rows: Rows<i16>, count: usize, weight: &[i8], terms: usize, sums: *mut i32) {
     // SAFETY: the caller's promises; the instructions are there wherever this module is compiled.

@@ -26,7 +26,8 @@ unsafe fn attend(job: &Job, tokens: core::ops::Range<usize>) {
 /// Largest power of two that is looked at, see `power`.
 const LAST: i64 = (17 << 16) - 1;
 
-struct Simd128;
+/// Four numbers.
+pub struct Simd128;
 
 // SAFETY: each function does what the trait says, given its pointers.
 unsafe impl Lanes for Simd128 {
