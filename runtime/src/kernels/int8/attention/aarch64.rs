@@ -87,8 +87,9 @@ unsafe impl Lanes for Neon {
         unsafe {
             let high = vmovn_high_s32(vmovn_s32(vshrq_n_s32::<8>(weights[0])), vshrq_n_s32::<8>(weights[1]));
             let low = vandq_s16(vmovn_high_s32(vmovn_s32(weights[0]), weights[1]), vdupq_n_s16(255));
-            vst1q_s16(at.cast(), high);
-            vst1q_s16(at.add(4).cast(), low);
+            let (high, low) = (vreinterpretq_s64_s16(high), vreinterpretq_s64_s16(low));
+            vst1q_s64(at.cast(), vzip1q_s64(high, low));
+            vst1q_s64(at.add(4).cast(), vzip2q_s64(high, low));
         }
     }
     #[inline(always)]

@@ -9,8 +9,10 @@ use super::{Int, Scale};
 /// Every function needs the processor's instructions, and what its pointer points to.
 pub unsafe trait Lanes {
     type V: Copy;
-    /// 32-bit numbers of a vector, even and at most [`MAX_LANES`].
+    /// 32-bit numbers of a vector, a multiple of four and at most [`MAX_LANES`].
     const LANES: usize;
+    /// Keys whose 8-bit values one instruction sums: two as words, or four as bytes.
+    const KEYS: usize = 2;
 
     /// Asks for a line of memory that will be read soon, if it is there.
     unsafe fn prefetch(at: *const i8);
@@ -25,37 +27,100 @@ pub unsafe trait Lanes {
     unsafe fn dot(sums: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// Weights of keys from their scores, as [`super::weight`].
     unsafe fn weights(scores: Self::V, best: Self::V, scale: Scale) -> Self::V;
-    /// Stores the upper byte of each weight as a word, then all lower bytes.
+    /// Stores the weights of four keys at a time as words: their upper bytes, then their lower ones.
     unsafe fn split(weights: Self::V, at: *mut i32);
     /// Up to twice [`Self::LANES`] numbers as words, then zeros; reads no others.
     unsafe fn words(at: *const i16, count: usize) -> Self::V;
     unsafe fn bytes(at: *const i8, count: usize) -> Self::V;
-    /// The first words of both, then the second and so on, in two vectors.
+    /// The first words of both as neighbours, their second, and so on, in two vectors and an order that [`Self::in_order`]
+    /// undoes.
     unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2];
+    /// Vectors of neighbouring channels from such as are interleaved.
+    #[inline(always)]
+    unsafe fn in_order(interleaved: [Self::V; 2]) -> [Self::V; 2] {
+        interleaved
+    }
+
+    /// [`Self::split`] for 8-bit values: as bytes where four keys are summed at a time, a number apart.
+    #[inline(always)]
+    unsafe fn split_narrow(weights: Self::V, at: *mut i32) {
+        unsafe { Self::split(weights, at) }
+    }
+    /// [`Self::interleave`] of as many 8-bit values of [`Self::KEYS`] keys, then zeros; reads no others.
+    #[inline(always)]
+    unsafe fn interleave_narrow(at: [*const i8; 4], count: usize) -> [Self::V; 2] {
+        unsafe { Self::interleave(Self::bytes(at[0], count), Self::bytes(at[1], count)) }
+    }
+    /// [`Self::in_order`] of what [`Self::interleave_narrow`] made.
+    #[inline(always)]
+    unsafe fn in_order_narrow(interleaved: [Self::V; 2]) -> [Self::V; 2] {
+        unsafe { Self::in_order(interleaved) }
+    }
+    /// Adds the products of weights, as [`Self::split_narrow`] stores them, and 8-bit values.
+    #[inline(always)]
+    unsafe fn dot_narrow(sums: Self::V, weights: Self::V, values: Self::V) -> Self::V {
+        unsafe { Self::dot(sums, weights, values) }
+    }
 }
 
 /// Most numbers of a vector.
 pub const MAX_LANES: usize = 16;
 
-/// Numbers that can be read as words.
-pub trait Words: Int {
+/// Numbers that values may be.
+pub trait Weighed: Int {
+    /// Keys whose values one instruction sums.
+    fn keys<L: Lanes>() -> usize;
     /// # Safety
-    /// As for [`Lanes::words`].
-    unsafe fn words<L: Lanes>(at: *const Self, count: usize) -> L::V;
+    /// As for [`Lanes::interleave_narrow`].
+    unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2];
+    /// # Safety
+    /// As for [`Lanes::in_order`].
+    unsafe fn in_order<L: Lanes>(interleaved: [L::V; 2]) -> [L::V; 2];
+    /// # Safety
+    /// As for [`Lanes::dot`].
+    unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V;
 }
 
-impl Words for i8 {
+impl Weighed for i8 {
     #[inline(always)]
-    unsafe fn words<L: Lanes>(at: *const Self, count: usize) -> L::V {
+    fn keys<L: Lanes>() -> usize {
+        L::KEYS
+    }
+    #[inline(always)]
+    unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2] {
         // SAFETY: promised by the caller.
-        unsafe { L::bytes(at, count) }
+        unsafe { L::interleave_narrow(at, count) }
+    }
+    #[inline(always)]
+    unsafe fn in_order<L: Lanes>(interleaved: [L::V; 2]) -> [L::V; 2] {
+        // SAFETY: promised by the caller.
+        unsafe { L::in_order_narrow(interleaved) }
+    }
+    #[inline(always)]
+    unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V {
+        // SAFETY: promised by the caller.
+        unsafe { L::dot_narrow(sums, weights, values) }
     }
 }
 
-impl Words for i16 {
+impl Weighed for i16 {
     #[inline(always)]
-    unsafe fn words<L: Lanes>(at: *const Self, count: usize) -> L::V {
+    fn keys<L: Lanes>() -> usize {
+        2
+    }
+    #[inline(always)]
+    unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2] {
         // SAFETY: promised by the caller.
-        unsafe { L::words(at, count) }
+        unsafe { L::interleave(L::words(at[0], count), L::words(at[1], count)) }
+    }
+    #[inline(always)]
+    unsafe fn in_order<L: Lanes>(interleaved: [L::V; 2]) -> [L::V; 2] {
+        // SAFETY: promised by the caller.
+        unsafe { L::in_order(interleaved) }
+    }
+    #[inline(always)]
+    unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V {
+        // SAFETY: promised by the caller.
+        unsafe { L::dot(sums, weights, values) }
     }
 }

@@ -203,6 +203,30 @@ fn many_keys_equal_the_definition() {
     }
 }
 
+/// Sums of 8-bit values at their largest: equal keys have the largest weights, keys that grow have all weights down to none.
+#[test]
+fn extreme_values_of_8_bits_equal_the_definition() {
+    let mut random = Random(36);
+    for (tokens, head) in (1..=9).map(|tokens| (tokens, 70)).chain([(KEYS, 2), (KEYS + 2, 2), (2 * KEYS + 1, 2)]) {
+        for stored in [-128, 127] {
+            for growing in [false, true] {
+                let len = tokens * head;
+                let keys = (0..len).map(|i| if growing { (i / head) as i32 } else { 1 });
+                let case = Case {
+                    softmax: Scale { multiplier: (1 << 20) - 1, shift: 30 },
+                    q: Value::new(vec![1000; len], 0, 16),
+                    k: Value::new(keys, 0, 16),
+                    v: Value::new(vec![stored; len], -1 - stored, 8),
+                    key: Scale { multiplier: 1 << 30, shift: 30 },
+                    ..long_case(&mut random, tokens, head)
+                };
+                let room = Value::room(&mut random, len);
+                assert_eq!(case.result(&room), defined(&case, &room));
+            }
+        }
+    }
+}
+
 /// Sequences and heads beyond what fits the tiles of all kernels.
 #[test]
 fn kernels_agree_on_long_sequences_and_heads() {

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::IntsMut;
 use super::super::operand::{Store, centre};
-use super::lanes::{Lanes, MAX_LANES, Words};
+use super::lanes::{Lanes, MAX_LANES, Weighed};
 use super::{Attention, Division, Int, Ints, KEYS, Operand, Output, fits_32_bits, project, weight};
 use crate::workers::Workers;
 
@@ -259,7 +259,8 @@ unsafe fn rows<L: Lanes, const ROWS: usize>(job: &Job, tokens: Range<usize>, roo
             }
             for ((total, row), query) in totals.iter_mut().zip(room.chunks_exact_mut(stride)).zip(&queries).take(count)
             {
-                *total = if small { weights::<L>(p, row) } else { far_weights::<L>(job, query, row) };
+                let narrow = matches!(job.values.0, Numbers::I8(_));
+                *total = if small { weights::<L>(p, row, narrow) } else { far_weights::<L>(job, query, row, narrow) };
             }
             match job.values.0 {
                 Numbers::I8(v) => {
@@ -333,12 +334,12 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
     }
 }
 
-/// Weights in place of scores, as [`Lanes::split`] stores them; none for what is left of the last vector. Returns their sum.
+/// Weights in place of scores, as [`split`] stores them; none for what is left of the last vector. Returns their sum.
 ///
 /// # Safety
 /// Needs the instructions.
 #[inline(always)]
-unsafe fn weights<L: Lanes>(p: &Attention, row: &mut [i32]) -> u32 {
+unsafe fn weights<L: Lanes>(p: &Attention, row: &mut [i32], narrow: bool) -> u32 {
     let first = row[0];
     row[p.tokens..].fill(first);
     // SAFETY: promised by the caller; vectors divide the row.
@@ -355,11 +356,21 @@ unsafe fn weights<L: Lanes>(p: &Attention, row: &mut [i32]) -> u32 {
                 weights = L::load_some(numbers::<L>(weights).as_ptr(), p.tokens - at);
             }
             total = L::add(total, weights);
-            L::split(weights, scores.as_mut_ptr());
+            split::<L>(weights, scores.as_mut_ptr(), narrow);
         }
         // Below 2^31.
         numbers::<L>(total)[..L::LANES].iter().sum::<i32>() as u32
     }
+}
+
+/// Stores weights as products with 8-bit values need them, or with others.
+///
+/// # Safety
+/// As for [`Lanes::store`].
+#[inline(always)]
+unsafe fn split<L: Lanes>(weights: L::V, at: *mut i32, narrow: bool) {
+    // SAFETY: promised by the caller.
+    unsafe { if narrow { L::split_narrow(weights, at) } else { L::split(weights, at) } }
 }
 
 /// The numbers of a vector; those that it does not have equal its last.
@@ -378,7 +389,7 @@ unsafe fn numbers<L: Lanes>(v: L::V) -> [i32; MAX_LANES] {
 /// # Safety
 /// As for [`queries`].
 #[inline(always)]
-unsafe fn far_weights<L: Lanes>(job: &Job, query: &[i16; HEAD], row: &mut [i32]) -> u32 {
+unsafe fn far_weights<L: Lanes>(job: &Job, query: &[i16; HEAD], row: &mut [i32], narrow: bool) -> u32 {
     let tokens = job.p.tokens;
     let panels = || (0..tokens).step_by(L::LANES).map(|first| (first, L::LANES.min(tokens - first)));
     // SAFETY: promised by the caller.
@@ -393,7 +404,7 @@ unsafe fn far_weights<L: Lanes>(job: &Job, query: &[i16; HEAD], row: &mut [i32])
                 total += weight;
                 *place = weight as i32;
             }
-            L::split(L::load(place.as_ptr()), place.as_mut_ptr());
+            split::<L>(L::load(place.as_ptr()), place.as_mut_ptr(), narrow);
         }
         total
     }
@@ -424,7 +435,7 @@ unsafe fn far_scores(job: &Job, query: &[i16; HEAD], first: usize, width: usize)
 /// # Safety
 /// As for [`queries`].
 #[inline(always)]
-unsafe fn mix<L: Lanes, T: Words, const ROWS: usize>(
+unsafe fn mix<L: Lanes, T: Weighed, const ROWS: usize>(
     job: &Job,
     v: *const T,
     weights: &[i32],
@@ -457,7 +468,7 @@ unsafe fn mix<L: Lanes, T: Words, const ROWS: usize>(
 /// # Safety
 /// As for [`queries`].
 #[inline(always)]
-unsafe fn weighted<L: Lanes, T: Words, const ROWS: usize>(
+unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
     job: &Job,
     v: *const T,
     weights: &[i32],
@@ -470,23 +481,24 @@ unsafe fn weighted<L: Lanes, T: Words, const ROWS: usize>(
         // The weights' bytes apart, as in the portable kernel.
         for block in (0..tokens).step_by(KEYS) {
             let (mut high, mut low) = ([[L::splat(0); 2]; ROWS], [[L::splat(0); 2]; ROWS]);
-            for panel in (block..tokens.min(block + KEYS)).step_by(L::LANES) {
-                let rows: [_; ROWS] = core::array::from_fn(|i| weights.as_ptr().add(i * stride + panel));
-                let keys = L::LANES.min(tokens - panel);
-                for pair in 0..keys.div_ceil(2) {
-                    // A last key without a second is paired with itself: the weight is 0.
-                    let (a, b) = (panel + 2 * pair, panel + (2 * pair + 1).min(keys - 1));
-                    let (a, b) = (T::words::<L>(v.add(a * width), count), T::words::<L>(v.add(b * width), count));
-                    let [first, second] = L::interleave(a, b);
+            // Weights lie by fours, see `Lanes::split`.
+            for four in (block..tokens.min(block + KEYS)).step_by(4) {
+                let rows: [_; ROWS] = core::array::from_fn(|i| weights.as_ptr().add(i * stride + four));
+                let last = (tokens - four).min(4) - 1;
+                for part in 0..4 / T::keys::<L>() {
+                    // Beyond the last key it is taken again: its weights are 0.
+                    let key = |i: usize| v.add((four + (part * T::keys::<L>() + i).min(last)) * width);
+                    let [first, second] = T::interleave::<L>(core::array::from_fn(key), count);
                     for (row, (high, low)) in rows.iter().zip(high.iter_mut().zip(&mut low)) {
-                        let above = L::splat(row.add(pair).read());
-                        *high = [L::dot(high[0], above, first), L::dot(high[1], above, second)];
-                        let below = L::splat(row.add(L::LANES / 2 + pair).read());
-                        *low = [L::dot(low[0], below, first), L::dot(low[1], below, second)];
+                        let above = L::splat(row.add(part).read());
+                        *high = [T::dot::<L>(high[0], above, first), T::dot::<L>(high[1], above, second)];
+                        let below = L::splat(row.add(2 + part).read());
+                        *low = [T::dot::<L>(low[0], below, first), T::dot::<L>(low[1], below, second)];
                     }
                 }
             }
-            for (sums, (high, low)) in sums.iter_mut().zip(high.iter().zip(&low)) {
+            for (sums, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
+                let (high, low) = (T::in_order::<L>(high), T::in_order::<L>(low));
                 for (half, sums) in sums[..2 * L::LANES].chunks_exact_mut(L::LANES).enumerate() {
                     let (high, low) = (numbers::<L>(high[half]), numbers::<L>(low[half]));
                     for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {

@@ -50,21 +50,47 @@ const LAST: i64 = (17 << 16) - 1;
 /// AVX-512, with sums of products of words in one instruction or in two.
 pub struct Lanes512<const VNNI: bool>;
 
-/// Words of two vectors in turn: the first half of the result, and the second.
-const IN_TURN: [[i16; 32]; 2] = {
-    let (mut index, mut i) = ([[0; 32]; 2], 0);
+/// Two vectors of neighbouring channels from two that lie as unpacked: each by fours.
+const IN_ORDER: [[i32; 16]; 2] = {
+    let (mut index, mut i) = ([[0; 16]; 2], 0);
     while i < 32 {
-        index[0][i] = (i / 2 + i % 2 * 32) as i16;
-        index[1][i] = (16 + i / 2 + i % 2 * 32) as i16;
+        // The lower four of each eight are in the first vector.
+        index[i / 16][i % 16] = (i / 8 * 4 + i % 4 + i / 4 % 2 * 16) as i32;
         i += 1;
     }
     index
 };
 
+/// Words of a vector's halves in turn.
+const IN_TURN: [i16; 32] = {
+    let (mut index, mut i) = ([0; 32], 0);
+    while i < 32 {
+        index[i] = (i / 2 + i % 2 * 16) as i16;
+        i += 1;
+    }
+    index
+};
+
+/// Of four weights in every quarter the upper bytes, then the lower ones, as words.
+const SPLIT: [i8; 16] = [1, -1, 5, -1, 9, -1, 13, -1, 0, -1, 4, -1, 8, -1, 12, -1];
+/// The same as bytes.
+const SPLIT_NARROW: [i8; 16] = [1, 5, 9, 13, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1, -1, -1];
+
+/// Moves the bytes of each quarter.
+///
+/// # Safety
+/// Needs AVX-512 BW.
+#[inline(always)]
+unsafe fn shuffle_512(v: __m512i, index: &[i8; 16]) -> __m512i {
+    // SAFETY: promised by the caller; the index is there.
+    unsafe { _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_loadu_si128(index.as_ptr().cast()))) }
+}
+
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
     type V = __m512i;
     const LANES: usize = 16;
+    const KEYS: usize = if VNNI { 4 } else { 2 };
 
     #[inline(always)]
     unsafe fn prefetch(at: *const i8) {
@@ -133,11 +159,7 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
     }
     #[inline(always)]
     unsafe fn split(weights: __m512i, at: *mut i32) {
-        unsafe {
-            let (high, low) = (_mm512_srli_epi32::<8>(weights), _mm512_and_si512(weights, _mm512_set1_epi32(255)));
-            _mm256_storeu_si256(at.cast(), _mm512_cvtepi32_epi16(high));
-            _mm256_storeu_si256(at.add(8).cast(), _mm512_cvtepi32_epi16(low));
-        }
+        unsafe { Self::store(shuffle_512(weights, &SPLIT), at) }
     }
     #[inline(always)]
     unsafe fn words(at: *const i16, count: usize) -> __m512i {
@@ -149,9 +171,46 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
     }
     #[inline(always)]
     unsafe fn interleave(a: __m512i, b: __m512i) -> [__m512i; 2] {
+        unsafe { [_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)] }
+    }
+    #[inline(always)]
+    unsafe fn in_order([a, b]: [__m512i; 2]) -> [__m512i; 2] {
         unsafe {
-            IN_TURN.each_ref().map(|index| _mm512_permutex2var_epi16(a, _mm512_loadu_si512(index.as_ptr().cast()), b))
+            IN_ORDER.each_ref().map(|index| _mm512_permutex2var_epi32(a, _mm512_loadu_si512(index.as_ptr().cast()), b))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn split_narrow(weights: __m512i, at: *mut i32) {
+        unsafe { Self::store(shuffle_512(weights, if VNNI { &SPLIT_NARROW } else { &SPLIT }), at) }
+    }
+    #[inline(always)]
+    unsafe fn interleave_narrow(at: [*const i8; 4], count: usize) -> [__m512i; 2] {
+        unsafe {
+            if !VNNI {
+                return Self::interleave(Self::bytes(at[0], count), Self::bytes(at[1], count));
+            }
+            let [a, b, c, d] = at.map(|at| match count {
+                32.. => _mm256_loadu_si256(at.cast()),
+                _ => _mm256_maskz_loadu_epi8(first_of_32(count), at),
+            });
+            let join = |a, b| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
+            let (x, y, index) = (join(a, c), join(b, d), _mm512_loadu_si512(IN_TURN.as_ptr().cast()));
+            [_mm512_unpacklo_epi8(x, y), _mm512_unpackhi_epi8(x, y)].map(|v| _mm512_permutexvar_epi16(index, v))
+        }
+    }
+    #[inline(always)]
+    unsafe fn in_order_narrow([a, b]: [__m512i; 2]) -> [__m512i; 2] {
+        unsafe {
+            match VNNI {
+                true => [_mm512_shuffle_i64x2::<0b01_00_01_00>(a, b), _mm512_shuffle_i64x2::<0b11_10_11_10>(a, b)],
+                false => Self::in_order([a, b]),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_narrow(sums: __m512i, weights: __m512i, values: __m512i) -> __m512i {
+        unsafe { if VNNI { _mm512_dpbusd_epi32(sums, weights, values) } else { Self::dot(sums, weights, values) } }
     }
 }
 
@@ -234,10 +293,8 @@ unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
     #[inline(always)]
     unsafe fn split(weights: __m256i, at: *mut i32) {
         unsafe {
-            let (high, low) = (_mm256_srli_epi32::<8>(weights), _mm256_and_si256(weights, _mm256_set1_epi32(255)));
-            // Four of each, twice.
-            let both = _mm256_packus_epi32(high, low);
-            _mm256_storeu_si256(at.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(both));
+            let index = _mm256_broadcastsi128_si256(_mm_loadu_si128(SPLIT.as_ptr().cast()));
+            Self::store(_mm256_shuffle_epi8(weights, index), at);
         }
     }
     #[inline(always)]
@@ -264,9 +321,10 @@ unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
     }
     #[inline(always)]
     unsafe fn interleave(a: __m256i, b: __m256i) -> [__m256i; 2] {
-        unsafe {
-            let (low, high) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
-            [_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high)]
-        }
+        unsafe { [_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)] }
+    }
+    #[inline(always)]
+    unsafe fn in_order([a, b]: [__m256i; 2]) -> [__m256i; 2] {
+        unsafe { [_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b)] }
     }
 }
