@@ -3,7 +3,7 @@
 
 use core::arch::aarch64::*;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, SPLIT};
 use super::tile::{Job, Method, keys, queries};
 use super::{PAIRS, Scale};
 
@@ -85,11 +85,9 @@ unsafe impl Lanes for Neon {
     #[inline(always)]
     unsafe fn split(weights: Self::V, at: *mut i32) {
         unsafe {
-            let high = vmovn_high_s32(vmovn_s32(vshrq_n_s32::<8>(weights[0])), vshrq_n_s32::<8>(weights[1]));
-            let low = vandq_s16(vmovn_high_s32(vmovn_s32(weights[0]), weights[1]), vdupq_n_s16(255));
-            let (high, low) = (vreinterpretq_s64_s16(high), vreinterpretq_s64_s16(low));
-            vst1q_s64(at.cast(), vzip1q_s64(high, low));
-            vst1q_s64(at.add(4).cast(), vzip2q_s64(high, low));
+            let index = vld1q_u8(SPLIT.as_ptr());
+            let split = |v| vreinterpretq_s32_s8(vqtbl1q_s8(vreinterpretq_s8_s32(v), index));
+            Self::store(weights.map(|v| split(v)), at);
         }
     }
     #[inline(always)]

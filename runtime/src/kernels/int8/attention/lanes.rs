@@ -51,11 +51,6 @@ pub unsafe trait Lanes {
     unsafe fn interleave_narrow(at: [*const i8; 4], count: usize) -> [Self::V; 2] {
         unsafe { Self::interleave(Self::bytes(at[0], count), Self::bytes(at[1], count)) }
     }
-    /// [`Self::in_order`] of what [`Self::interleave_narrow`] made.
-    #[inline(always)]
-    unsafe fn in_order_narrow(interleaved: [Self::V; 2]) -> [Self::V; 2] {
-        unsafe { Self::in_order(interleaved) }
-    }
     /// Adds the products of weights, as [`Self::split_narrow`] stores them, and 8-bit values.
     #[inline(always)]
     unsafe fn dot_narrow(sums: Self::V, weights: Self::V, values: Self::V) -> Self::V {
@@ -66,6 +61,10 @@ pub unsafe trait Lanes {
 /// Most numbers of a vector.
 pub const MAX_LANES: usize = 16;
 
+/// Where [`Lanes::split`] takes the bytes of four weights from: upper ones, then lower ones, as words; there is no 255th.
+#[cfg(not(target_arch = "wasm32"))]
+pub const SPLIT: [u8; 16] = [1, 255, 5, 255, 9, 255, 13, 255, 0, 255, 4, 255, 8, 255, 12, 255];
+
 /// Numbers that values may be.
 pub trait Weighed: Int {
     /// Keys whose values one instruction sums.
@@ -73,9 +72,6 @@ pub trait Weighed: Int {
     /// # Safety
     /// As for [`Lanes::interleave_narrow`].
     unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2];
-    /// # Safety
-    /// As for [`Lanes::in_order`].
-    unsafe fn in_order<L: Lanes>(interleaved: [L::V; 2]) -> [L::V; 2];
     /// # Safety
     /// As for [`Lanes::dot`].
     unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V;
@@ -90,11 +86,6 @@ impl Weighed for i8 {
     unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2] {
         // SAFETY: promised by the caller.
         unsafe { L::interleave_narrow(at, count) }
-    }
-    #[inline(always)]
-    unsafe fn in_order<L: Lanes>(interleaved: [L::V; 2]) -> [L::V; 2] {
-        // SAFETY: promised by the caller.
-        unsafe { L::in_order_narrow(interleaved) }
     }
     #[inline(always)]
     unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V {
@@ -112,11 +103,6 @@ impl Weighed for i16 {
     unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2] {
         // SAFETY: promised by the caller.
         unsafe { L::interleave(L::words(at[0], count), L::words(at[1], count)) }
-    }
-    #[inline(always)]
-    unsafe fn in_order<L: Lanes>(interleaved: [L::V; 2]) -> [L::V; 2] {
-        // SAFETY: promised by the caller.
-        unsafe { L::in_order(interleaved) }
     }
     #[inline(always)]
     unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V {

@@ -476,6 +476,7 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
 ) -> [[i64; 2 * MAX_LANES]; ROWS] {
     let (tokens, width, stride) = (job.p.tokens, job.p.heads * job.p.head, weights.len() / ROWS);
     let mut sums = [[0; 2 * MAX_LANES]; ROWS];
+    let mut steps = [0, width, 2 * width, 3 * width];
     // SAFETY: promised by the caller.
     unsafe {
         // The weights' bytes apart, as in the portable kernel.
@@ -484,11 +485,14 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
             // Weights lie by fours, see `Lanes::split`.
             for four in (block..tokens.min(block + KEYS)).step_by(4) {
                 let rows: [_; ROWS] = core::array::from_fn(|i| weights.as_ptr().add(i * stride + four));
-                let last = (tokens - four).min(4) - 1;
-                for part in 0..4 / T::keys::<L>() {
+                if four + 4 > tokens {
                     // Beyond the last key it is taken again: its weights are 0.
-                    let key = |i: usize| v.add((four + (part * T::keys::<L>() + i).min(last)) * width);
-                    let [first, second] = T::interleave::<L>(core::array::from_fn(key), count);
+                    steps = steps.map(|step| step.min((tokens - 1 - four) * width));
+                }
+                let keys = steps.map(|step| v.add(four * width).add(step));
+                for part in 0..4 / T::keys::<L>() {
+                    let keys = core::array::from_fn(|i| keys[(part * T::keys::<L>() + i) % 4]);
+                    let [first, second] = T::interleave::<L>(keys, count);
                     for (row, (high, low)) in rows.iter().zip(high.iter_mut().zip(&mut low)) {
                         let above = L::splat(row.add(part).read());
                         *high = [T::dot::<L>(high[0], above, first), T::dot::<L>(high[1], above, second)];
@@ -498,7 +502,7 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
                 }
             }
             for (sums, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
-                let (high, low) = (T::in_order::<L>(high), T::in_order::<L>(low));
+                let (high, low) = (L::in_order(high), L::in_order(low));
                 for (half, sums) in sums[..2 * L::LANES].chunks_exact_mut(L::LANES).enumerate() {
                     let (high, low) = (numbers::<L>(high[half]), numbers::<L>(low[half]));
                     for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {

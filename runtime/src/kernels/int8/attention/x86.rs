@@ -3,7 +3,7 @@
 
 use core::arch::x86_64::*;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, SPLIT};
 use super::tile::{Job, Method, keys, queries};
 use super::{PAIRS, Scale};
 use crate::kernels::isa::Isa;
@@ -61,27 +61,27 @@ const IN_ORDER: [[i32; 16]; 2] = {
     index
 };
 
-/// Words of a vector's halves in turn.
-const IN_TURN: [i16; 32] = {
-    let (mut index, mut i) = ([0; 32], 0);
+/// Of four keys' channels, eight times four of each, the first four of every key, the third, and so on; then the others.
+const BY_FOURS: [[i32; 16]; 2] = {
+    let (mut index, mut i) = ([[0; 16]; 2], 0);
     while i < 32 {
-        index[i] = (i / 2 + i % 2 * 16) as i16;
+        index[i / 16][i % 16] = (i % 4 * 8 + i / 4 % 4 * 2 + i / 16) as i32;
         i += 1;
     }
     index
 };
+/// First bytes of four times four, then the second ones, and so on.
+const TRANSPOSED: [u8; 16] = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15];
 
-/// Of four weights in every quarter the upper bytes, then the lower ones, as words.
-const SPLIT: [i8; 16] = [1, -1, 5, -1, 9, -1, 13, -1, 0, -1, 4, -1, 8, -1, 12, -1];
-/// The same as bytes.
-const SPLIT_NARROW: [i8; 16] = [1, 5, 9, 13, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1, -1, -1];
+/// The same as bytes, each four in the place of two words.
+const SPLIT_NARROW: [u8; 16] = [1, 5, 9, 13, 255, 255, 255, 255, 0, 4, 8, 12, 255, 255, 255, 255];
 
 /// Moves the bytes of each quarter.
 ///
 /// # Safety
 /// Needs AVX-512 BW.
 #[inline(always)]
-unsafe fn shuffle_512(v: __m512i, index: &[i8; 16]) -> __m512i {
+unsafe fn shuffle_512(v: __m512i, index: &[u8; 16]) -> __m512i {
     // SAFETY: promised by the caller; the index is there.
     unsafe { _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_loadu_si128(index.as_ptr().cast()))) }
 }
@@ -195,17 +195,11 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
                 _ => _mm256_maskz_loadu_epi8(first_of_32(count), at),
             });
             let join = |a, b| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
-            let (x, y, index) = (join(a, c), join(b, d), _mm512_loadu_si512(IN_TURN.as_ptr().cast()));
-            [_mm512_unpacklo_epi8(x, y), _mm512_unpackhi_epi8(x, y)].map(|v| _mm512_permutexvar_epi16(index, v))
-        }
-    }
-    #[inline(always)]
-    unsafe fn in_order_narrow([a, b]: [__m512i; 2]) -> [__m512i; 2] {
-        unsafe {
-            match VNNI {
-                true => [_mm512_shuffle_i64x2::<0b01_00_01_00>(a, b), _mm512_shuffle_i64x2::<0b11_10_11_10>(a, b)],
-                false => Self::in_order([a, b]),
-            }
+            let (x, y) = (join(a, b), join(c, d));
+            BY_FOURS.each_ref().map(|index| {
+                let fours = _mm512_permutex2var_epi32(x, _mm512_loadu_si512(index.as_ptr().cast()), y);
+                shuffle_512(fours, &TRANSPOSED)
+            })
         }
     }
     #[inline(always)]
