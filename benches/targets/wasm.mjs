@@ -1,15 +1,32 @@
-// node wasm.mjs SCALAR.wasm SIMD.wasm FILE... prints `FILE  SCALAR_US SIMD_US RATIO`: microseconds per picture. The two builds
-// take turns, so that other work on the machine slows both; ratios are medians over the turns.
+// node wasm.mjs [--operators] SCALAR.wasm SIMD.wasm FILE... prints `FILE  SCALAR_US SIMD_US RATIO`: microseconds per picture, with
+// `--operators` also of all operators of a kind. The two builds take turns, so that other work on the machine slows both; ratios
+// are medians over the turns.
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
 const TURNS = 41;
-const [scalar, simd, ...files] = process.argv.slice(2);
+const operators = process.argv[2] === "--operators";
+const [scalar, simd, ...files] = process.argv.slice(operators ? 3 : 2);
 const builds = await Promise.all([scalar, simd].map(async (path) => {
-  const { instance } = await WebAssembly.instantiate(readFileSync(path));
-  return instance.exports;
+  // Microseconds of each kind of operator since they were taken.
+  let kinds = {};
+  const clock = {
+    now: () => performance.now() * 1000,
+    spent(at, length, microseconds) {
+      const kind = new TextDecoder().decode(new Uint8Array(exports.memory.buffer, at, length));
+      kinds[kind] = (kinds[kind] ?? 0) + microseconds;
+    },
+  };
+  const { exports } = (await WebAssembly.instantiate(readFileSync(path), { clock })).instance;
+  const takeKinds = () => [kinds, kinds = {}][0];
+  return { ...exports, takeKinds };
 }));
 const middle = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+// A line, given microseconds of both builds for each turn.
+const line = (name, turns) => {
+  const [a, b] = [0, 1].map((i) => middle(turns.map((turn) => turn[i])).toFixed(0).padStart(8));
+  console.log(`${name.padEnd(14)} ${a} ${b} ${middle(turns.map(([a, b]) => a / b)).toFixed(2).padStart(8)}`);
+};
 
 for (const path of files) {
   const bytes = readFileSync(path);
@@ -33,6 +50,14 @@ for (const path of files) {
       return Number(process.hrtime.bigint() - start) / 1000 / count;
     }));
   }
-  const [a, b] = [0, 1].map((i) => middle(turns.map((turn) => turn[i])).toFixed(0));
-  console.log(`${basename(path, ".drift").padEnd(14)} ${a.padStart(8)} ${b.padStart(8)} ${middle(turns.map(([a, b]) => a / b)).toFixed(2).padStart(8)}`);
+  line(basename(path, ".drift"), turns);
+  if (!operators) continue;
+  const kinds = [];
+  for (let turn = 0; turn < TURNS + 50; turn++) {
+    builds.forEach((build) => build.operators(bytes.length));
+    kinds.push(builds.map((build) => build.takeKinds()));
+  }
+  // The first turns are for the engine's second compiler.
+  kinds.splice(0, 50);
+  for (const kind of Object.keys(kinds[0][0])) line(`  ${kind}`, kinds.map((turn) => turn.map((build) => build[kind])));
 }

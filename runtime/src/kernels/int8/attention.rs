@@ -293,7 +293,11 @@ const POWERS: [u16; 129] = [
 ];
 
 /// Neighbouring powers: one in the lower word, how much smaller the next one is in the upper.
-#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 const PAIRS: [i32; 128] = {
     let (mut pairs, mut i) = ([0; 128], 0);
     while i < 128 {

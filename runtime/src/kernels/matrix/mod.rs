@@ -174,6 +174,8 @@ impl Stored for i8 {
             Isa::Avx2 | Isa::AvxVnni => x86::finish::finish_256,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => aarch64::finish,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128 => wasm::finish,
             _ => finish::write,
         }
     }
@@ -188,6 +190,8 @@ impl Stored for i16 {
             Isa::Avx2 | Isa::AvxVnni => x86::finish::finish_256,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => aarch64::finish,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128 => wasm::finish,
             _ => finish::write,
         }
     }

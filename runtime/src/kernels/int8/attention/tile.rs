@@ -455,8 +455,8 @@ unsafe fn mix<L: Lanes, T: Weighed, const ROWS: usize>(
             // SAFETY: these results belong to the caller.
             unsafe {
                 match job.out {
-                    Place::I8(out) => store(job, sums, division, zero, out.add(at), count),
-                    Place::I16(out) => store(job, sums, division, zero, out.add(at), count),
+                    Place::I8(out) => store::<L, _>(job, sums, division, zero, out.add(at), count),
+                    Place::I16(out) => store::<L, _>(job, sums, division, zero, out.add(at), count),
                 }
             }
         }
@@ -520,7 +520,7 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
 /// # Safety
 /// There is room for them, and nobody else touches it.
 #[inline(always)]
-unsafe fn store<O: Int>(
+unsafe fn store<L: Lanes, O: Int>(
     job: &Job,
     sums: &[i64; 2 * MAX_LANES],
     division: Division,
@@ -528,9 +528,9 @@ unsafe fn store<O: Int>(
     out: *mut O,
     count: usize,
 ) {
-    // All, so that vectors are whole; those that are not there are 0.
+    // All of a vector; those that are not there are 0.
     let mut results = [O::saturate(0); 2 * MAX_LANES];
-    for (result, sum) in results.iter_mut().zip(sums) {
+    for (result, sum) in results[..2 * L::LANES].iter_mut().zip(sums) {
         *result = O::saturate(job.store.apply(division.apply(sum - zero)).into());
     }
     // SAFETY: promised by the caller.

@@ -5,7 +5,7 @@ use core::arch::wasm32::*;
 
 use super::lanes::Lanes;
 use super::tile::{Job, Method, keys, queries};
-use super::{Scale, power};
+use super::{PAIRS, Scale};
 
 /// Queries of a tile: their sums and the keys fit the 16 registers of most processors.
 const ROWS: usize = 2;
@@ -23,7 +23,7 @@ unsafe fn attend(job: &Job, tokens: core::ops::Range<usize>) {
     unsafe { queries::<Simd128, ROWS>(job, tokens) }
 }
 
-/// Largest power of two that is looked at, see `power`.
+/// Largest power of two that is looked at.
 const LAST: i64 = (17 << 16) - 1;
 
 /// Four numbers.
@@ -77,13 +77,7 @@ unsafe impl Lanes for Simd128 {
         };
         let low = scaled(u64x2_extmul_low_u32x4(below, multiplier));
         let high = scaled(u64x2_extmul_high_u32x4(below, multiplier));
-        // There are no shifts by as many bits as each number says.
-        i32x4(
-            power(u64x2_extract_lane::<0>(low)) as i32,
-            power(u64x2_extract_lane::<1>(low)) as i32,
-            power(u64x2_extract_lane::<0>(high)) as i32,
-            power(u64x2_extract_lane::<1>(high)) as i32,
-        )
+        power(i32x4_shuffle::<0, 2, 4, 6>(low, high))
     }
     #[inline(always)]
     unsafe fn split(weights: v128, at: *mut i32) {
@@ -116,4 +110,30 @@ unsafe impl Lanes for Simd128 {
     unsafe fn interleave(a: v128, b: v128) -> [v128; 2] {
         [i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b), i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b)]
     }
+}
+
+/// [`super::power`] of four numbers up to [`LAST`].
+#[inline(always)]
+fn power(t: v128) -> v128 {
+    let index = v128_and(u32x4_shr(t, 9), i32x4_splat(127));
+    // SAFETY: the table has an entry for each index of 7 bits.
+    let pair = |i: u32| unsafe { *PAIRS.get_unchecked(i as usize) };
+    let pairs = i32x4(
+        pair(u32x4_extract_lane::<0>(index)),
+        pair(u32x4_extract_lane::<1>(index)),
+        pair(u32x4_extract_lane::<2>(index)),
+        pair(u32x4_extract_lane::<3>(index)),
+    );
+    let here = v128_and(pairs, i32x4_splat(0xffff));
+    // Both upper words are 0.
+    let between = i32x4_dot_i16x8(u32x4_shr(pairs, 16), v128_and(t, i32x4_splat(511)));
+    // The 9 bits dropped here count for nothing in what is rounded after the next.
+    let power = u32x4_shr(i32x4_sub(i32x4_shl(here, 9), between), 9);
+    // There are no shifts by as many bits as each number says: `2^(15 - whole)`, a bit of the two lower bytes, is looked up,
+    // and is 0 for 16, of which nothing is left.
+    let whole = u32x4_shr(t, 16);
+    let bytes = i8x16_sub(v128_or(whole, i32x4_shl(whole, 8)), i32x4_splat(0x8080_0008u32 as i32));
+    let bit = u8x16(128, 64, 32, 16, 8, 4, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    let up = i8x16_swizzle(bit, bytes);
+    u32x4_shr(i32x4_add(i32x4_mul(power, up), i32x4_splat(1 << 15)), 16)
 }
