@@ -108,17 +108,22 @@ unsafe impl Lanes for float32x4_t {
         unsafe { vbslq_f32(vcltq_f32(self, other), self, other) }
     }
     #[inline(always)]
+    unsafe fn clamp(self, low: f32, high: f32) -> Self {
+        unsafe { vmaxq_f32(vminq_f32(self, vdupq_n_f32(high)), vdupq_n_f32(low)) }
+    }
+    #[inline(always)]
     unsafe fn round(self) -> Self {
         unsafe { vrndnq_f32(self) }
     }
     #[inline(always)]
     unsafe fn scale(self, exponent: Self) -> Self {
-        // By two powers: one may lie outside what a number holds. The first product is exact.
+        // By two powers: one may lie outside what a number holds. The first is added to the bits of the exponent.
         unsafe {
-            let exponent = vcvtq_s32_f32(exponent);
-            let half = vshrq_n_s32::<1>(exponent);
-            let power = |e| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(e, vdupq_n_s32(127))));
-            vmulq_f32(vmulq_f32(self, power(half)), power(vsubq_s32(exponent, half)))
+            let exponent = vcvtq_n_s32_f32::<23>(exponent);
+            let half = vbicq_s32(vshrq_n_s32::<1>(exponent), vdupq_n_s32(1 << 22));
+            let first = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(self), half));
+            let rest = vaddq_s32(vsubq_s32(exponent, half), vdupq_n_s32(127 << 23));
+            vmulq_f32(first, vreinterpretq_f32_s32(rest))
         }
     }
     #[inline(always)]

@@ -226,9 +226,9 @@ unsafe fn softmax<L: Lanes>(scores: *mut f32, count: usize, scale: f32) -> f32 {
         last[..count - whole].copy_from_slice(&row[whole..]);
         let mut sums = [L::splat(0.0); SUMS / 4];
         for first in (0..whole).step_by(SUMS) {
-            powers(scores.add(first), largest, scale, &mut sums);
+            powers(scores.add(first), largest, scale, &mut sums[..SUMS / L::COUNT]);
         }
-        powers(last.as_mut_ptr(), largest, scale, &mut sums);
+        powers(last.as_mut_ptr(), largest, scale, &mut sums[..(count - whole).div_ceil(L::COUNT)]);
         row[whole..].copy_from_slice(&last[..count - whole]);
         let mut partial = [0.0; SUMS];
         for (r, sum) in sums.into_iter().take(SUMS / L::COUNT).enumerate() {
@@ -238,13 +238,13 @@ unsafe fn softmax<L: Lanes>(scores: *mut f32, count: usize, scale: f32) -> f32 {
     }
 }
 
-/// Powers of e in the place of scores, one for each partial sum, and added to them.
+/// Powers of e in the place of as many scores as there are partial sums, and added to them.
 ///
 /// # Safety
 /// As [`softmax`].
 #[inline(always)]
-unsafe fn powers<L: Lanes>(scores: *mut f32, largest: f32, scale: f32, sums: &mut [L; SUMS / 4]) {
-    for (r, sum) in sums.iter_mut().take(SUMS / L::COUNT).enumerate() {
+unsafe fn powers<L: Lanes>(scores: *mut f32, largest: f32, scale: f32, sums: &mut [L]) {
+    for (r, sum) in sums.iter_mut().enumerate() {
         // SAFETY: promised by the caller.
         unsafe {
             let at = scores.add(r * L::COUNT);

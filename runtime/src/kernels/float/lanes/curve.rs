@@ -59,8 +59,7 @@ unsafe fn polynomial<L: Lanes, const N: usize>(x: L, coefficients: [f32; N]) -> 
 pub unsafe fn exp<L: Lanes>(x: L) -> L {
     // SAFETY: promised by the caller.
     unsafe {
-        // What is not a number stays so.
-        let x = L::splat(-104.0).max(L::splat(89.0).min(x));
+        let x = x.clamp(-104.0, 89.0);
         // exp x = 2^n exp r, |r| <= ln 2 / 2; ln 2 in two parts, of which the first has few digits.
         let n = x.times(L::splat(LOG2_E)).round();
         let r = n.times_plus(L::splat(-0.693_359_4), x);

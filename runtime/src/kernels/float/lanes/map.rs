@@ -84,24 +84,46 @@ struct Part {
 impl Task for Part {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
+        // Each function gets a loop of its own: the compiler sees which one it is.
+        // SAFETY: promised by the caller.
+        unsafe {
+            match self.f {
+                Function::Identity => self.each::<L>(Function::Identity),
+                Function::Relu => self.each::<L>(Function::Relu),
+                Function::Silu => self.each::<L>(Function::Silu),
+                Function::Gelu => self.each::<L>(Function::Gelu),
+                Function::GeluTanh => self.each::<L>(Function::GeluTanh),
+                Function::Tanh => self.each::<L>(Function::Tanh),
+                Function::Sigmoid => self.each::<L>(Function::Sigmoid),
+            }
+        }
+    }
+}
+
+impl Part {
+    /// # Safety
+    /// As for the task.
+    #[inline(always)]
+    unsafe fn each<L: Lanes>(&self, f: Function) {
         // SAFETY: promised by the caller.
         unsafe {
             let whole = self.len / L::COUNT * L::COUNT;
-            for i in (0..whole).step_by(L::COUNT) {
-                let y = apply(self.f, L::load(self.x.add(i)));
-                let y = match self.factor {
-                    Some(b) => y.times(L::load(b.add(i))),
-                    None => y,
-                };
-                y.store(self.out.add(i));
-            }
             let rest = self.len - whole;
-            let y = apply(self.f, L::load_some(self.x.add(whole), rest));
-            let y = match self.factor {
-                Some(b) => y.times(L::load_some(b.add(whole), rest)),
-                None => y,
-            };
-            y.store_some(self.out.add(whole), rest);
+            match self.factor {
+                None => {
+                    for i in (0..whole).step_by(L::COUNT) {
+                        apply(f, L::load(self.x.add(i))).store(self.out.add(i));
+                    }
+                    apply(f, L::load_some(self.x.add(whole), rest)).store_some(self.out.add(whole), rest);
+                }
+                Some(b) => {
+                    for i in (0..whole).step_by(L::COUNT) {
+                        apply(f, L::load(self.x.add(i))).times(L::load(b.add(i))).store(self.out.add(i));
+                    }
+                    let y = apply(f, L::load_some(self.x.add(whole), rest)).times(L::load_some(b.add(whole), rest));
+                    y.store_some(self.out.add(whole), rest);
+                }
+            }
         }
     }
 }

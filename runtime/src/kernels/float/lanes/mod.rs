@@ -73,9 +73,15 @@ pub unsafe trait Lanes: Copy {
     unsafe fn max(self, other: Self) -> Self;
     /// The smaller of each pair; the other where one of them is not a number.
     unsafe fn min(self, other: Self) -> Self;
+    /// The nearest number from `low` to `high`; what is not a number stays so.
+    #[inline(always)]
+    unsafe fn clamp(self, low: f32, high: f32) -> Self {
+        // SAFETY: promised by the caller.
+        unsafe { Self::splat(low).max(Self::splat(high).min(self)) }
+    }
     /// The nearest integer, the even one of two.
     unsafe fn round(self) -> Self;
-    /// `self * 2^exponent`, rounded once, for integers from -150 to 150.
+    /// `self * 2^exponent`, rounded once, for numbers from 1/2 to 2 and integers from -150 to 150.
     unsafe fn scale(self, exponent: Self) -> Self;
     /// `self` where `x` is nearer to 0 than the limit, elsewhere the other.
     unsafe fn where_near_0(self, x: Self, limit: f32, other: Self) -> Self;

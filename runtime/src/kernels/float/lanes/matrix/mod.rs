@@ -12,9 +12,9 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::{has_lanes, run as run_task};
-use crate::kernels::Geometry;
 use crate::kernels::float::{Residual, Weights};
 use crate::kernels::isa::Kernels;
+use crate::kernels::{Geometry, padding_along};
 use crate::panels::PANEL;
 use crate::workers::Workers;
 use tile::ROWS;
@@ -196,22 +196,38 @@ fn inputs<W>(
     let (from, len) = (block.inputs.start, block.inputs.len());
     let nothing = ZEROS[..len].as_ptr();
     let line = g.in_width * g.in_channels;
+    let left = padding_along(g.kernel_width, g.padding);
     for (tap, pointers) in block.taps.clone().zip(pointers.chunks_exact_mut(positions.len())) {
         let (ky, kx) = (tap / cuts.taps_in_row, tap % cuts.taps_in_row);
-        let mut pointers = pointers.iter_mut();
+        // Columns whose tap lies in the map.
+        let start = left.saturating_sub(kx).div_ceil(g.stride);
+        let end = (g.in_width * g.upsample + left).saturating_sub(kx).div_ceil(g.stride);
+        // As `Geometry::input_column` for these.
+        let column = |x: usize| (x * g.stride + kx - left) >> (g.upsample - 1);
+        let mut pointers = &mut *pointers;
         // One output row after the other.
         let mut at = positions.start;
         while at < positions.end {
             let (y, first) = (at / g.out_width, at % g.out_width);
             let last = g.out_width.min(first + positions.end - at);
-            let input = g.input_row(y, ky).map(|y| &layer.x[y * line..][..line]);
-            for (x, pointer) in (first..last).zip(&mut pointers) {
-                pointer.write(match input.zip(g.input_column(x, kx)) {
-                    Some((input, x)) => input[x * g.in_channels + from..][..len].as_ptr(),
-                    None => nothing,
-                });
+            let (of_row, rest) = pointers.split_at_mut(last - first);
+            (at, pointers) = (at + last - first, rest);
+            let (start, end) = (start.clamp(first, last), end.clamp(first, last));
+            match g.input_row(y, ky) {
+                Some(y) if start < end => {
+                    let input = &layer.x[y * line..][..line];
+                    let at = |x: usize| column(x) * g.in_channels + from;
+                    // The last of them lies in the map, so all do.
+                    let inside = input[..at(end - 1) + len].as_ptr();
+                    let (before, others) = of_row.split_at_mut(start - first);
+                    let (within, after) = others.split_at_mut(end - start);
+                    before.iter_mut().chain(after).for_each(|pointer| _ = pointer.write(nothing));
+                    for (x, pointer) in (start..end).zip(within) {
+                        pointer.write(inside.wrapping_add(at(x)));
+                    }
+                }
+                _ => of_row.iter_mut().for_each(|pointer| _ = pointer.write(nothing)),
             }
-            at += last - first;
         }
     }
     pointers.as_ptr().cast()

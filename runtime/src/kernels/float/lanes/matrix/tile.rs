@@ -179,17 +179,20 @@ impl<W: Stored> Block<W> {
                     Order::Rows { weight, stride } => (weight.add(output), stride, PANEL),
                 };
                 let strip = Strip { block: self, weight, step, panel, output, lanes: L::COUNT.min(width - lane) };
-                if fits(WIDE) {
-                    strip.tiles::<L, HIGH, WIDE, false>();
+                if fits(WIDE) && L::FACTORS == 4 && step == PANEL {
+                    strip.tiles::<L, HIGH, WIDE, false, PANEL>();
+                    output += WIDE * L::COUNT;
+                } else if fits(WIDE) {
+                    strip.tiles::<L, HIGH, WIDE, false, 0>();
                     output += WIDE * L::COUNT;
                 } else if WIDE > 2 && fits(2) {
-                    strip.tiles::<L, 8, 2, false>();
+                    strip.tiles::<L, 8, 2, false, 0>();
                     output += 2 * L::COUNT;
                 } else if fits(1) {
-                    strip.tiles::<L, 8, 1, false>();
+                    strip.tiles::<L, 8, 1, false, 0>();
                     output += L::COUNT;
                 } else {
-                    strip.tiles::<L, 8, 1, true>();
+                    strip.tiles::<L, 8, 1, true, 0>();
                     output += strip.lanes;
                 }
             }
@@ -214,18 +217,19 @@ struct Strip<'b, W> {
 }
 
 impl<W: Stored> Strip<'_, W> {
-    /// Tiles of up to `R` rows and of `V` registers; `NARROW`: of a single one that is not full.
+    /// Tiles of up to `R` rows and of `V` registers; `NARROW`: of a single one that is not full; `STEP`: the step, if it is
+    /// known to the compiler, else 0.
     #[inline(always)]
-    unsafe fn tiles<L: Lanes, const R: usize, const V: usize, const NARROW: bool>(&self) {
+    unsafe fn tiles<L: Lanes, const R: usize, const V: usize, const NARROW: bool, const STEP: usize>(&self) {
         let mut row = 0;
         while row < self.block.count {
             // SAFETY: the rows exist.
             row += unsafe {
                 match self.block.count - row {
-                    left if left >= R => self.tile::<L, R, V, NARROW>(row),
-                    4.. => self.tile::<L, 4, V, NARROW>(row),
-                    2.. => self.tile::<L, 2, V, NARROW>(row),
-                    _ => self.tile::<L, 1, V, NARROW>(row),
+                    left if left >= R => self.tile::<L, R, V, NARROW, STEP>(row),
+                    4.. => self.tile::<L, 4, V, NARROW, STEP>(row),
+                    2.. => self.tile::<L, 2, V, NARROW, STEP>(row),
+                    _ => self.tile::<L, 1, V, NARROW, STEP>(row),
                 }
             };
         }
@@ -233,8 +237,12 @@ impl<W: Stored> Strip<'_, W> {
 
     /// Rows `row..row + R`. Returns how many they are.
     #[inline(always)]
-    unsafe fn tile<L: Lanes, const R: usize, const V: usize, const NARROW: bool>(&self, row: usize) -> usize {
+    unsafe fn tile<L: Lanes, const R: usize, const V: usize, const NARROW: bool, const STEP: usize>(
+        &self,
+        row: usize,
+    ) -> usize {
         let (block, to) = (self.block, self.block.sums);
+        let step = if STEP > 0 { STEP } else { self.step };
         // SAFETY: the rows and the weights of `V` registers of outputs exist; of those of a narrow one only its outputs are
         // touched.
         unsafe {
@@ -261,10 +269,10 @@ impl<W: Stored> Strip<'_, W> {
                 for i in (0..whole).step_by(4) {
                     let x = rows.map(|row| L::factors(row.add(i)));
                     self.by_factors::<L, R, V, NARROW, 0>(weight, &x, &mut sums);
-                    self.by_factors::<L, R, V, NARROW, 1>(weight.wrapping_add(self.step), &x, &mut sums);
-                    self.by_factors::<L, R, V, NARROW, 2>(weight.wrapping_add(2 * self.step), &x, &mut sums);
-                    self.by_factors::<L, R, V, NARROW, 3>(weight.wrapping_add(3 * self.step), &x, &mut sums);
-                    weight = weight.wrapping_add(4 * self.step);
+                    self.by_factors::<L, R, V, NARROW, 1>(weight.wrapping_add(step), &x, &mut sums);
+                    self.by_factors::<L, R, V, NARROW, 2>(weight.wrapping_add(2 * step), &x, &mut sums);
+                    self.by_factors::<L, R, V, NARROW, 3>(weight.wrapping_add(3 * step), &x, &mut sums);
+                    weight = weight.wrapping_add(4 * step);
                 }
                 for i in whole..block.depth {
                     // Weights first, then row by row: inputs of all rows at once, beside the sums, are more than 16 registers.
@@ -278,7 +286,7 @@ impl<W: Stored> Strip<'_, W> {
                             *sum = x.times_plus(weights, *sum);
                         }
                     }
-                    weight = weight.wrapping_add(self.step);
+                    weight = weight.wrapping_add(step);
                 }
                 inputs = inputs.add(block.count);
             }
