@@ -27,18 +27,6 @@ pub unsafe trait Lanes {
 
     unsafe fn splat(x: i32) -> Self::V;
     unsafe fn load(at: *const i32) -> Self::V;
-    /// Numbers that lie `step` apart. A gather would be no faster, and Bochs 2.7 refuses those by the upper half of the registers.
-    #[inline(always)]
-    unsafe fn every(at: *const i32, step: usize) -> Self::V {
-        let mut numbers = [0; MAX_LANES];
-        // SAFETY: promised by the caller.
-        unsafe {
-            for (i, number) in numbers.iter_mut().enumerate().take(Self::LANES) {
-                *number = *at.add(i * step);
-            }
-            Self::load(numbers.as_ptr())
-        }
-    }
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
@@ -441,18 +429,16 @@ struct Below<L: Lanes> {
 
 impl<L: Lanes> Below<L> {
     /// # Safety
-    /// Needs the instructions; as many counts as a register has numbers.
+    /// Needs the instructions.
     #[inline(always)]
-    unsafe fn of(counts: impl Iterator<Item = i32>) -> Self {
-        let mut fields = [[0; MAX_LANES]; 5];
-        for (i, count) in counts.enumerate() {
+    unsafe fn of(counts: &[i32; MAX_LANES]) -> Self {
+        let mut fields = [*counts, [0; MAX_LANES], [0; MAX_LANES], [0; MAX_LANES], [0; MAX_LANES]];
+        for (i, &count) in counts.iter().enumerate().take(L::LANES) {
             let bound = if count < 32 { 1 << (count - 1) } else { i32::MIN };
-            let beyond = if count > 32 { -1 } else { 0 };
-            for (field, number) in
-                fields.iter_mut().zip([count, 32 - count, 0i32.wrapping_sub(bound), bound.wrapping_sub(1), beyond])
-            {
-                field[i] = number;
-            }
+            fields[1][i] = 32 - count;
+            fields[2][i] = 0i32.wrapping_sub(bound);
+            fields[3][i] = bound.wrapping_sub(1);
+            fields[4][i] = if count > 32 { -1 } else { 0 };
         }
         // SAFETY: promised by the caller.
         unsafe {
@@ -489,34 +475,50 @@ impl<L: Lanes> Factors<L> {
         }
         let fields = fields(group);
         let rows = &group.w.rescale[(group.first_output + outputs.start) * fields..][..L::LANES * fields];
-        if rows.chunks_exact(fields).any(|row| !SHIFTS.contains(&row[1])) {
+        let [multiplier, counts, residual] = match fields {
+            2 => apart(rows.as_chunks::<2>().0),
+            _ => apart(rows.as_chunks::<3>().0),
+        };
+        let (mut least, mut most) = (i32::MAX, i32::MIN);
+        for &count in &counts[..L::LANES] {
+            (least, most) = (least.min(count), most.max(count));
+        }
+        if !SHIFTS.contains(&least) || !SHIFTS.contains(&most) {
             return None;
         }
-        // SAFETY: promised by the caller; rows are as many as a register's numbers.
+        // SAFETY: promised by the caller; there are as many numbers as a register has, or more.
         unsafe {
-            let of = |field: usize| L::every(rows[field..].as_ptr(), fields);
-            let both = |v| [v, L::odd(v)];
-            let (multiplier, counts) = (both(of(0)), of(1));
+            let below = if least < 32 { Some(Below::of(&counts)) } else { None };
+            let [multiplier, counts, residual] =
+                [L::load(multiplier.as_ptr()), L::load(counts.as_ptr()), L::load(residual.as_ptr())];
+            let (multiplier, residual) = ([multiplier, L::odd(multiplier)], [residual, L::odd(residual)]);
             // The rounding term is half of the last bit that stays, and zero point times 2^shift is added to it.
             let last = L::add(counts, L::splat(-1));
-            let mut more = both(last).map(|last| L::shifted_long(1 + 2 * i64::from(group.epilogue.zero_point), last));
-            let mut residual = [L::splat(0); 2];
-            if fields == 3 {
-                residual = both(of(2));
-                let zero = match group.epilogue.residual {
-                    Residual::I8(_, zero) | Residual::InPlace(zero) => zero,
-                    Residual::None | Residual::I16(_) => 0,
-                };
-                for (more, factor) in more.iter_mut().zip(residual) {
-                    *more = L::add_long(*more, L::mul(factor, L::splat(-zero)));
-                }
+            let more = 1 + 2 * i64::from(group.epilogue.zero_point);
+            let mut more = [L::shifted_long(more, last), L::shifted_long(more, L::odd(last))];
+            let zero = match group.epilogue.residual {
+                Residual::I8(_, zero) | Residual::InPlace(zero) => zero,
+                Residual::None | Residual::I16(_) => 0,
+            };
+            for (more, factor) in more.iter_mut().zip(residual) {
+                *more = L::add_long(*more, L::mul(factor, L::splat(-zero)));
             }
             let start = L::load(group.starts[outputs].as_ptr());
-            let dropped = || rows.iter().skip(1).step_by(fields).copied();
-            let below = if dropped().any(|count| count < 32) { Some(Below::of(dropped())) } else { None };
             Some(Self { start, multiplier, residual, more, shift: L::add(counts, L::splat(-32)), below })
         }
     }
+}
+
+/// Fields of rows, each side by side: of at most three.
+#[inline(always)]
+fn apart<const N: usize>(rows: &[[i32; N]]) -> [[i32; MAX_LANES]; 3] {
+    let mut fields = [[0; MAX_LANES]; 3];
+    for (i, row) in rows.iter().enumerate().take(MAX_LANES) {
+        for (field, &number) in fields.iter_mut().zip(row) {
+            field[i] = number;
+        }
+    }
+    fields
 }
 
 /// A register of outputs of some positions.
