@@ -46,8 +46,10 @@ pub struct Room {
     /// Of each tile its places, of each the channels, filled up to a multiple of [`TOGETHER`].
     inputs: [i16; TILES * NEXT_INPUTS],
     /// Of each tile its places, of each the panel's outputs.
-    products: [i32; TILES * NEXT_PRODUCTS],
+    products: Products,
 }
+
+pub type Products = [i32; TILES * NEXT_PRODUCTS];
 
 /// The steps of an instruction set.
 #[derive(Clone, Copy)]
@@ -59,7 +61,7 @@ pub struct Steps {
     /// Multiplies places with one another.
     pub pairs: Pairs<i16>,
     /// Sums of the outputs from what the products have become.
-    pub outputs: unsafe fn(&Geometry, &Block, usize, &Room, &mut Sums),
+    pub outputs: unsafe fn(&Geometry, &Block, usize, &Products, &mut Sums),
 }
 
 /// Lines and columns of tiles: either all columns, or a single line.
@@ -110,6 +112,11 @@ unsafe fn compute<O>((steps, finish): (Steps, Finish<O>), layer: &Layer<i8>, lin
     let stored = panels.terms / 9;
     let mut room = MaybeUninit::<Room>::uninit();
     let room = room.as_mut_ptr();
+    // SAFETY: the room is there. Registers of outputs that a narrow panel does not have are read, too.
+    let products = unsafe {
+        (*room).products = [0; TILES * NEXT_PRODUCTS];
+        &raw const (*room).products
+    };
     let mut sums = [0; 4 * TILES * PANEL + PANEL];
     let columns = g.out_width.div_ceil(2);
     for panel in layer.w.panels(&panels) {
@@ -138,7 +145,7 @@ unsafe fn compute<O>((steps, finish): (Steps, Finish<O>), layer: &Layer<i8>, lin
                     }
                 }
                 // SAFETY: as above: all products are there.
-                unsafe { (steps.outputs)(g, &block, width, &*room, &mut sums) };
+                unsafe { (steps.outputs)(g, &block, width, &*products, &mut sums) };
                 let first = block.columns.start * 2;
                 let len = g.out_width.min(block.columns.end * 2) - first;
                 let rows = block.lines.start * 2..g.out_height.min(block.lines.end * 2);
@@ -321,10 +328,10 @@ unsafe fn input<W: Words>([a, b, c, d]: [W; 4]) -> [W; 4] {
 /// The step [`Steps::outputs`].
 ///
 /// # Safety
-/// The products of the block are in the room.
+/// The processor has the instructions; the products are those of the block.
 #[inline(always)]
-pub unsafe fn outputs(g: &Geometry, block: &Block, width: usize, room: &Room, sums: &mut Sums) {
-    let mut tiles = room.products.as_chunks::<NEXT_PRODUCTS>().0;
+pub unsafe fn outputs(g: &Geometry, block: &Block, width: usize, products: &Products, sums: &mut Sums) {
+    let mut tiles = products.as_chunks::<NEXT_PRODUCTS>().0;
     let first = 2 * block.columns.start;
     let len = g.out_width.min(2 * block.columns.end) - first;
     let mut row = 0;

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::super::pairs::{Pairs, Part, Product, Words, filters, products};
-use super::super::winograd::{self, Block, Room, Steps, Sums};
+use super::super::winograd::{self, Block, Products, Room, Steps, Sums};
 use super::super::{Geometry, Layer};
 use crate::kernels::int8::{Lanes256, Lanes512};
 use crate::kernels::isa::Isa;
@@ -61,9 +61,9 @@ unsafe fn winograd_inputs(layer: &Layer<i8>, block: &Block, part: Part, room: *m
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn winograd_outputs(g: &Geometry, block: &Block, width: usize, room: &Room, sums: &mut Sums) {
+unsafe fn winograd_outputs(g: &Geometry, block: &Block, width: usize, products: &Products, sums: &mut Sums) {
     // SAFETY: the caller's promises.
-    unsafe { winograd::outputs(g, block, width, room, sums) }
+    unsafe { winograd::outputs(g, block, width, products, sums) }
 }
 
 // SAFETY: each function does what the trait says, given AVX2 and its pointers.
