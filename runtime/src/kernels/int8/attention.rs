@@ -351,7 +351,8 @@ fn mix_columns<T: Int, const N: usize>(weights: &[i64], v: &[T], width: usize, s
 struct Division {
     /// Bits that the sum of the weights, and with it every weighted sum, is shifted up to fill 32 bits.
     up: u32,
-    factor: i64,
+    /// Below `2^31`.
+    factor: i32,
     shift: u32,
 }
 
@@ -362,14 +363,15 @@ impl Division {
         // Between 2^31 and 2^32.
         let reciprocal = ((1 << 63) - 1) / u64::from(weight << up);
         let factor = (reciprocal * u64::from(scale.multiplier.unsigned_abs())) >> 32;
-        Self { up, factor: factor as i64, shift: 15 + scale.shift }
+        Self { up, factor: factor as i32, shift: 15 + scale.shift }
     }
 
     /// For a sum of values of at most `2^15` times their weights.
     #[inline(always)]
     fn apply(self, sum: i64) -> i64 {
-        // Below 2^47, and in 2^-16 at most 2^31; the factor is below 2^31.
-        round_shift(round_shift(sum << self.up, 16) * self.factor, self.shift)
+        // Below 2^47, and in 2^-16 below 2^31, or -2^31.
+        let quotient = round_shift(sum << self.up, 16) as i32;
+        round_shift(i64::from(quotient) * i64::from(self.factor), self.shift)
     }
 }
 

@@ -19,8 +19,11 @@ pub(super) fn round_shift_short(v: i64, shift: u32) -> i32 {
 }
 
 /// Whether results of 32 bits are worth loops of their own: where vectors are wide and code may be larger.
-pub(super) const SHORT: bool =
-    cfg!(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")));
+pub(super) const SHORT: bool = cfg!(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+));
 
 /// Fixed-point scale of one number.
 #[derive(Clone, Copy, Debug)]

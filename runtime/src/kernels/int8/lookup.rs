@@ -8,7 +8,7 @@ use super::operand::{BLOCK, Last};
 use super::share::shared;
 use super::{Operand, Output};
 use crate::kernels::Kernels;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 use crate::kernels::isa::Isa;
 use crate::kernels::vectors::{self, Work};
 use crate::workers::Workers;
@@ -55,6 +55,20 @@ impl Table<'_> {
                     *segment = (position(x) >> 8) as u8;
                 }
                 x86::ends(isa, self.entries, segments, ends);
+            }
+            // A table's length that the compiler knows spares both lookups their tests.
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            isa if isa != Isa::Portable => {
+                let Some(entries) = self.entries.first_chunk::<257>() else { return };
+                let mut segments = [0u8; BLOCK];
+                for (segment, &x) in segments.iter_mut().zip(stored) {
+                    *segment = (position(x) >> 8) as u8;
+                }
+                for (ends, &segment) in ends.iter_mut().zip(&segments) {
+                    let segment = usize::from(segment);
+                    let (low, high) = (entries[segment], entries[segment + 1]);
+                    *ends = i32::from(low as u16) | i32::from(high) << 16;
+                }
             }
             _ => {
                 for (ends, &x) in ends.iter_mut().zip(stored) {

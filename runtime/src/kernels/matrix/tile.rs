@@ -108,7 +108,11 @@ pub unsafe fn product<D: Dot, const WIDE: usize>(
         unsafe {
             // A single row is as fast as its weights come from memory: one stream of them comes fastest.
             if fits(WIDE) && (count > 1 || WIDE <= 2) {
-                block.tiles::<D, ROWS, WIDE>();
+                match WIDE {
+                    // 16 of 32 registers hold sums.
+                    2 if cfg!(target_arch = "aarch64") => block.tiles::<D, 8, WIDE>(),
+                    _ => block.tiles::<D, ROWS, WIDE>(),
+                }
                 output += wide;
             } else if WIDE > 2 && fits(2) {
                 block.tiles::<D, 8, 2>();

@@ -79,6 +79,17 @@ unsafe impl Lanes for Neon {
         }
     }
     #[inline(always)]
+    unsafe fn dot_pair(sums: Self::V, pair: i32, b: Self::V) -> Self::V {
+        unsafe {
+            let pair = vreinterpret_s16_s32(vdup_n_s32(pair));
+            let b = b.map(|x| vreinterpretq_s16_s32(x));
+            let (first, second) = (vuzp1q_s16(b[0], b[1]), vuzp2q_s16(b[0], b[1]));
+            let low = vmlal_lane_s16::<0>(sums[0], vget_low_s16(first), pair);
+            let high = vmlal_high_lane_s16::<0>(sums[1], first, pair);
+            [vmlal_lane_s16::<1>(low, vget_low_s16(second), pair), vmlal_high_lane_s16::<1>(high, second, pair)]
+        }
+    }
+    #[inline(always)]
     unsafe fn weights(scores: Self::V, best: Self::V, scale: Scale) -> Self::V {
         unsafe { [weights(scores[0], best[0], scale), weights(scores[1], best[1], scale)] }
     }
@@ -93,22 +104,28 @@ unsafe impl Lanes for Neon {
     #[inline(always)]
     unsafe fn words(at: *const i16, count: usize) -> Self::V {
         unsafe {
-            if count < 16 {
-                let mut words = [0i16; 16];
-                core::ptr::copy_nonoverlapping(at, words.as_mut_ptr(), count);
-                return Self::words(words.as_ptr(), 16);
-            }
+            let mut some;
+            let at = if count < 16 {
+                some = [0; 16];
+                core::ptr::copy_nonoverlapping(at, some.as_mut_ptr(), count);
+                some.as_ptr()
+            } else {
+                at
+            };
             [vld1q_s16(at), vld1q_s16(at.add(8))].map(|x| vreinterpretq_s32_s16(x))
         }
     }
     #[inline(always)]
     unsafe fn bytes(at: *const i8, count: usize) -> Self::V {
         unsafe {
-            if count < 16 {
-                let mut bytes = [0i8; 16];
-                core::ptr::copy_nonoverlapping(at, bytes.as_mut_ptr(), count);
-                return Self::bytes(bytes.as_ptr(), 16);
-            }
+            let mut some;
+            let at = if count < 16 {
+                some = [0; 16];
+                core::ptr::copy_nonoverlapping(at, some.as_mut_ptr(), count);
+                some.as_ptr()
+            } else {
+                at
+            };
             let bytes = vld1q_s8(at);
             [vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes)].map(|x| vreinterpretq_s32_s16(x))
         }

@@ -25,6 +25,11 @@ pub unsafe trait Lanes {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// Adds both products of each pair of words to its sum.
     unsafe fn dot(sums: Self::V, a: Self::V, b: Self::V) -> Self::V;
+    /// The same with one pair of words for all.
+    #[inline(always)]
+    unsafe fn dot_pair(sums: Self::V, pair: i32, b: Self::V) -> Self::V {
+        unsafe { Self::dot(sums, Self::splat(pair), b) }
+    }
     /// Weights of keys from their scores, as [`super::weight`].
     unsafe fn weights(scores: Self::V, best: Self::V, scale: Scale) -> Self::V;
     /// Stores the weights of four keys at a time as words: their upper bytes, then their lower ones.
@@ -53,8 +58,8 @@ pub unsafe trait Lanes {
     }
     /// Adds the products of weights, as [`Self::split_narrow`] stores them, and 8-bit values.
     #[inline(always)]
-    unsafe fn dot_narrow(sums: Self::V, weights: Self::V, values: Self::V) -> Self::V {
-        unsafe { Self::dot(sums, weights, values) }
+    unsafe fn dot_narrow(sums: Self::V, weights: i32, values: Self::V) -> Self::V {
+        unsafe { Self::dot_pair(sums, weights, values) }
     }
 }
 
@@ -74,7 +79,7 @@ pub trait Weighed: Int {
     unsafe fn interleave<L: Lanes>(at: [*const Self; 4], count: usize) -> [L::V; 2];
     /// # Safety
     /// As for [`Lanes::dot`].
-    unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V;
+    unsafe fn dot<L: Lanes>(sums: L::V, weights: i32, values: L::V) -> L::V;
 }
 
 impl Weighed for i8 {
@@ -88,7 +93,7 @@ impl Weighed for i8 {
         unsafe { L::interleave_narrow(at, count) }
     }
     #[inline(always)]
-    unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V {
+    unsafe fn dot<L: Lanes>(sums: L::V, weights: i32, values: L::V) -> L::V {
         // SAFETY: promised by the caller.
         unsafe { L::dot_narrow(sums, weights, values) }
     }
@@ -105,8 +110,8 @@ impl Weighed for i16 {
         unsafe { L::interleave(L::words(at[0], count), L::words(at[1], count)) }
     }
     #[inline(always)]
-    unsafe fn dot<L: Lanes>(sums: L::V, weights: L::V, values: L::V) -> L::V {
+    unsafe fn dot<L: Lanes>(sums: L::V, weights: i32, values: L::V) -> L::V {
         // SAFETY: promised by the caller.
-        unsafe { L::dot(sums, weights, values) }
+        unsafe { L::dot_pair(sums, weights, values) }
     }
 }

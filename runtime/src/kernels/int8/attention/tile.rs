@@ -319,9 +319,9 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
                 *keys = if width == L::LANES { L::load(at) } else { L::load_some(at, width) };
             }
             for (sums, query) in sums.iter_mut().zip(queries) {
-                let query = L::splat(query.as_ptr().add(2 * pair).cast::<i32>().read_unaligned());
+                let query = query.as_ptr().add(2 * pair).cast::<i32>().read_unaligned();
                 for (sum, &keys) in sums.iter_mut().zip(&keys) {
-                    *sum = L::dot(*sum, query, keys);
+                    *sum = L::dot_pair(*sum, query, keys);
                 }
             }
         }
@@ -494,9 +494,9 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
                     let keys = core::array::from_fn(|i| keys[(part * T::keys::<L>() + i) % 4]);
                     let [first, second] = T::interleave::<L>(keys, count);
                     for (row, (high, low)) in rows.iter().zip(high.iter_mut().zip(&mut low)) {
-                        let above = L::splat(row.add(part).read());
+                        let above = row.add(part).read();
                         *high = [T::dot::<L>(high[0], above, first), T::dot::<L>(high[1], above, second)];
-                        let below = L::splat(row.add(2 + part).read());
+                        let below = row.add(2 + part).read();
                         *low = [T::dot::<L>(low[0], below, first), T::dot::<L>(low[1], below, second)];
                     }
                 }

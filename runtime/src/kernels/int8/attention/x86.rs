@@ -203,7 +203,8 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
         }
     }
     #[inline(always)]
-    unsafe fn dot_narrow(sums: __m512i, weights: __m512i, values: __m512i) -> __m512i {
+    unsafe fn dot_narrow(sums: __m512i, weights: i32, values: __m512i) -> __m512i {
+        let weights = unsafe { Self::splat(weights) };
         unsafe { if VNNI { _mm512_dpbusd_epi32(sums, weights, values) } else { Self::dot(sums, weights, values) } }
     }
 }
