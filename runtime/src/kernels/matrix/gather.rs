@@ -25,6 +25,15 @@ impl Element<i8> for i8 {
     }
 }
 
+/// 128 more.
+impl Element<i8> for u8 {
+    const IN_PLACE: bool = false;
+
+    fn prepared(x: i8) -> Self {
+        x as u8 ^ 0x80
+    }
+}
+
 impl Element<i16> for i16 {
     const IN_PLACE: bool = true;
 

@@ -123,14 +123,19 @@ pub fn bytes<O: Stored>(kernels: Kernels, workers: &dyn Workers, layer: &Layer<i
     match kernels.0 {
         Isa::Portable => {}
         #[cfg(target_arch = "x86_64")]
-        isa => match x86::bytes(isa, layer.g.out_channels) {
-            Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),
-            None if winograd::is_one(layer.g) => {
+        isa => {
+            let (finish, add) = (O::finish(isa), upsampled::add(isa));
+            if let Some(method) = x86::bytes(isa) {
+                run((&method, finish, add), workers, layer, out);
+            } else if let Some(method) = x86::single(layer.g.out_channels) {
+                run((&method, finish, add), workers, layer, out);
+            } else if winograd::is_one(layer.g) {
                 // SAFETY: the processor has the instructions, since `Kernels` says so.
-                unsafe { winograd::run((x86::pairs::winograd(isa), O::finish(isa)), workers, layer, out) }
+                unsafe { winograd::run((x86::pairs::winograd(isa), finish), workers, layer, out) }
+            } else {
+                run((&x86::words(isa), finish, add), workers, layer, out);
             }
-            None => run((&x86::words(isa), O::finish(isa), upsampled::add(isa)), workers, layer, out),
-        },
+        }
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         isa => match aarch64::bytes(isa) {
             Some(method) => run((&method, O::finish(isa), upsampled::add(isa)), workers, layer, out),

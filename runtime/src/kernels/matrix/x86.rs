@@ -1,12 +1,12 @@
 //! x86-64: dot products of AVX2, AVX-VNNI, AVX-512 and AVX-512 VNNI.
 //!
-//! Bytes go through `vpdpbusd`, which takes inputs unsigned (128 too much each) and does not saturate. Words go through
+//! Bytes go through `vpdpbusd`, which takes inputs unsigned (128 too much each, which rows are prepared with: the addition would
+//! take the place of a product in five) and does not saturate. Words go through
 //! `vpdpwssd`, or `vpmaddwd` and an addition: weights of 8 bits are widened, so that no product of the pair saturates.
 
 pub mod finish;
 pub mod pairs;
 
-use core::arch::asm;
 use core::arch::x86_64::*;
 
 use super::Method;
@@ -14,16 +14,19 @@ use super::tile::{Dot, Product, Rows, product};
 use super::upsampled::{Add, Line, Pixels, Sums, across, down};
 use crate::kernels::isa::Isa;
 
-/// How 8-bit inputs of a layer of so many outputs are multiplied as bytes; `None` where they are widened to words first.
-pub fn bytes(isa: Isa, outputs: usize) -> Option<Method<i8>> {
-    let (product, excess): (Product<i8>, bool) = match isa {
-        Isa::Avx512Vnni => (bytes_avx512_vnni, true),
-        Isa::AvxVnni => (bytes_avx_vnni, true),
-        // A single output reads each input as often as widening it would.
-        _ if outputs == 1 => (single_bytes_avx2, false),
+/// How 8-bit inputs are multiplied as bytes with 128 more, if the processor has instructions for that.
+pub fn bytes(isa: Isa) -> Option<Method<u8>> {
+    let product: Product<u8> = match isa {
+        Isa::Avx512Vnni => bytes_avx512_vnni,
+        Isa::AvxVnni => bytes_avx_vnni,
         _ => return None,
     };
-    Some(Method { product, excess, pairs: None })
+    Some(Method { product, excess: true, pairs: None })
+}
+
+/// How 8-bit inputs are multiplied where they lie, if the layer has a single output: it reads each as often as widening it would.
+pub fn single(outputs: usize) -> Option<Method<i8>> {
+    (outputs == 1).then_some(Method { product: single_bytes_avx2, excess: false, pairs: None })
 }
 
 /// How words are multiplied.
@@ -72,7 +75,7 @@ const LONG: usize = 16;
 type Single<E> = unsafe fn(rows: Rows<E>, count: usize, weight: &[i8], sums: *mut i32);
 
 impl Bytes512 {
-    const SINGLE: Option<Single<i8>> = Some(single_bytes);
+    const SINGLE: Option<Single<u8>> = Some(single_bytes);
 }
 
 impl<const VNNI: bool> Words512<VNNI> {
@@ -80,7 +83,7 @@ impl<const VNNI: bool> Words512<VNNI> {
 }
 
 impl Bytes256 {
-    const SINGLE: Option<Single<i8>> = None;
+    const SINGLE: Option<Single<u8>> = None;
 }
 
 impl<const VNNI: bool> Words256<VNNI> {
@@ -89,7 +92,7 @@ impl<const VNNI: bool> Words256<VNNI> {
 
 /// 64 terms at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn single_bytes(rows: Rows<i8>, count: usize, weight: &[i8], sums: *mut i32) {
+unsafe fn single_bytes(rows: Rows<u8>, count: usize, weight: &[i8], sums: *mut i32) {
     for row in 0..count {
         let mut sum = _mm512_setzero_si512();
         for (run, weight) in weight.chunks_exact(rows.len).enumerate() {
@@ -98,7 +101,7 @@ unsafe fn single_bytes(rows: Rows<i8>, count: usize, weight: &[i8], sums: *mut i
                 // SAFETY: the row exists; masks keep to the run, in the inputs and in the weights.
                 unsafe {
                     let [at] = rows.run::<1>(row, run);
-                    let inputs = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, at.add(i)), excess_512());
+                    let inputs = _mm512_maskz_loadu_epi8(mask, at.add(i).cast());
                     sum = _mm512_dpbusd_epi32(sum, inputs, _mm512_maskz_loadu_epi8(mask, weight.as_ptr()));
                 }
             }
@@ -223,36 +226,12 @@ unsafe fn partial_sums<E: Words, const R: usize>(rows: Rows<E>, row: usize, weig
     }
 }
 
-/// 128 more in each of four bytes.
-const EXCESS: i32 = 0x8080_8080_u32 as i32;
-
-/// The same for every dword. Opaque to the compiler, which would otherwise move the operation in front of the broadcast, out of
-/// the vector unit.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn excess_512() -> __m512i {
-    let mut excess = _mm512_set1_epi32(EXCESS);
-    // SAFETY: no instruction.
-    unsafe { asm!("/* {0} */", inout(zmm_reg) excess, options(pure, nomem, nostack, preserves_flags)) };
-    excess
-}
-
-/// As [`excess_512`].
-#[inline]
-#[target_feature(enable = "avx2")]
-fn excess_256() -> __m256i {
-    let mut excess = _mm256_set1_epi32(EXCESS);
-    // SAFETY: no instruction.
-    unsafe { asm!("/* {0} */", inout(ymm_reg) excess, options(pure, nomem, nostack, preserves_flags)) };
-    excess
-}
-
 /// 16 outputs, one dword each.
 struct Bytes512;
 
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl Dot for Bytes512 {
-    type Input = i8;
+    type Input = u8;
     type Inputs = __m512i;
     type Weights = __m512i;
     type Sums = __m512i;
@@ -263,8 +242,8 @@ unsafe impl Dot for Bytes512 {
         unsafe { _mm512_setzero_si512() }
     }
     #[inline(always)]
-    unsafe fn inputs(at: *const i8) -> __m512i {
-        unsafe { _mm512_xor_si512(_mm512_set1_epi32(at.cast::<i32>().read_unaligned()), excess_512()) }
+    unsafe fn inputs(at: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(at.cast::<i32>().read_unaligned()) }
     }
     #[inline(always)]
     unsafe fn weights(at: *const i8) -> __m512i {
@@ -346,7 +325,7 @@ struct Bytes256;
 
 // SAFETY: each function does what the trait says, given its instructions and pointers.
 unsafe impl Dot for Bytes256 {
-    type Input = i8;
+    type Input = u8;
     type Inputs = __m256i;
     type Weights = __m256i;
     type Sums = __m256i;
@@ -357,8 +336,8 @@ unsafe impl Dot for Bytes256 {
         unsafe { _mm256_setzero_si256() }
     }
     #[inline(always)]
-    unsafe fn inputs(at: *const i8) -> __m256i {
-        unsafe { _mm256_xor_si256(_mm256_set1_epi32(at.cast::<i32>().read_unaligned()), excess_256()) }
+    unsafe fn inputs(at: *const u8) -> __m256i {
+        unsafe { _mm256_set1_epi32(at.cast::<i32>().read_unaligned()) }
     }
     #[inline(always)]
     unsafe fn weights(at: *const i8) -> __m256i {
