@@ -203,10 +203,27 @@ fn fits_32_bits(squares: u64, longest: u64) -> bool {
 #[cfg_attr(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")), inline(always))]
 #[cfg_attr(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))), inline(never))]
 fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) -> u64 {
-    match p.norm {
-        Some(norm) => {
-            // At most 2^12 squares of 2^30.
-            let normalizer = Normalizer::rms(squares(x), norm.length, norm.epsilon);
+    projected(p, normalizer(p, x), rotary, token, x)
+}
+
+/// The first half of [`project`]: what the numbers are normalized by.
+#[inline(always)]
+fn normalizer(p: &Projection, x: &[i16]) -> Option<Normalizer> {
+    // At most 2^12 squares of 2^30.
+    p.norm.map(|norm| Normalizer::rms(squares(x), norm.length, norm.epsilon))
+}
+
+/// The second half of [`project`].
+#[inline(always)]
+fn projected(
+    p: &Projection,
+    normalizer: Option<Normalizer>,
+    rotary: Option<Rotary>,
+    token: usize,
+    x: &mut [i16],
+) -> u64 {
+    match normalizer.zip(p.norm) {
+        Some((normalizer, norm)) => {
             for (x, &gain) in x.iter_mut().zip(norm.gain) {
                 // At most sqrt(head) in 2^-14, so below 2^21 * 2^15 * 2^26.
                 let product =
@@ -225,18 +242,32 @@ fn project(p: &Projection, rotary: Option<Rotary>, token: usize, x: &mut [i16]) 
         let turn = rotary.cos[token * half..][..half].iter().zip(&rotary.sin[token * half..][..half]);
         let (low, high) = x.split_at_mut(half);
         for ((low, high), (&cos, &sin)) in low.iter_mut().zip(high).zip(turn) {
-            let (cos, sin) = (i64::from(cos), i64::from(sin));
-            let (x, y) = (i64::from(*low), i64::from(*high));
-            *low = i16::saturate(round_shift(x * cos - y * sin, 14));
-            *high = i16::saturate(round_shift(y * cos + x * sin, 14));
+            let (cos, sin) = (i32::from(cos), i32::from(sin));
+            let (x, y) = (i32::from(*low), i32::from(*high));
+            // Both sums are above -2^31. The first is at most 2^31 - 2^15, the second 2^31 if all four are -2^15: then one less
+            // will do.
+            let second = (y * cos).wrapping_add(x * sin);
+            let second = second.wrapping_sub(i32::from(second == i32::MIN));
+            *low = rotated(x * cos - y * sin);
+            *high = rotated(second);
         }
     }
     squares(x)
 }
 
+/// What is stored of a sum of rotated numbers in `2^-14`, rounded in two steps so that half does not go beyond 32 bits.
+#[inline(always)]
+fn rotated(sum: i32) -> i16 {
+    (((sum >> 13) + 1) >> 1).clamp(-32768, 32767) as i16
+}
+
+/// The sum of squares: two of them fit 32 bits.
 #[inline(always)]
 fn squares(x: &[i16]) -> u64 {
-    x.iter().map(|&x| u64::from((i32::from(x) * i32::from(x)).unsigned_abs())).sum()
+    let square = |x: i16| (i32::from(x) * i32::from(x)) as u32;
+    let (pairs, rest) = x.as_chunks::<2>();
+    let pairs: u64 = pairs.iter().map(|&[a, b]| u64::from(square(a) + square(b))).sum();
+    pairs + rest.iter().map(|&x| u64::from(square(x))).sum::<u64>()
 }
 
 /// A product of vectors that fits 32 bits, as do all its parts.
@@ -294,7 +325,6 @@ const POWERS: [u16; 129] = [
 
 /// Neighbouring powers: one in the lower word, how much smaller the next one is in the upper.
 #[cfg(any(
-    target_arch = "x86_64",
     all(target_arch = "aarch64", target_feature = "neon"),
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]

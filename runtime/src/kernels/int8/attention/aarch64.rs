@@ -98,7 +98,7 @@ unsafe impl Lanes for Neon {
         unsafe {
             let index = vld1q_u8(SPLIT.as_ptr());
             let split = |v| vreinterpretq_s32_s8(vqtbl1q_s8(vreinterpretq_s8_s32(v), index));
-            Self::store(weights.map(|v| split(v)), at);
+            Self::store(weights.map(split), at);
         }
     }
     #[inline(always)]

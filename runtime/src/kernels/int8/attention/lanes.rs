@@ -30,7 +30,7 @@ pub unsafe trait Lanes {
     unsafe fn dot_pair(sums: Self::V, pair: i32, b: Self::V) -> Self::V {
         unsafe { Self::dot(sums, Self::splat(pair), b) }
     }
-    /// Weights of keys from their scores, as [`super::weight`].
+    /// Weights of keys from their scores, as [`super::weight`], with a shift in [`super::tile::NEAR`].
     unsafe fn weights(scores: Self::V, best: Self::V, scale: Scale) -> Self::V;
     /// Stores the weights of four keys at a time as words: their upper bytes, then their lower ones.
     unsafe fn split(weights: Self::V, at: *mut i32);
@@ -66,12 +66,32 @@ pub unsafe trait Lanes {
 /// Most numbers of a vector.
 pub const MAX_LANES: usize = 16;
 
+/// Fewer than `N` numbers, then zeros, for an `N` of at most 16. Calls nothing, before which vectors in registers would be stored.
+///
+/// # Safety
+/// There are so many numbers.
+#[cfg(not(target_arch = "aarch64"))]
+#[inline(always)]
+pub unsafe fn some<T: Int + Default, const N: usize>(at: *const T, count: usize) -> [T; N] {
+    let (mut numbers, mut done) = ([T::default(); N], 0);
+    for size in [8, 4, 2, 1] {
+        if count & size != 0 {
+            // SAFETY: the sizes add up to the count.
+            unsafe { core::ptr::copy_nonoverlapping(at.add(done), numbers.as_mut_ptr().add(done), size) };
+            done += size;
+        }
+    }
+    numbers
+}
+
 /// Where [`Lanes::split`] takes the bytes of four weights from: upper ones, then lower ones, as words; there is no 255th.
 #[cfg(not(target_arch = "wasm32"))]
 pub const SPLIT: [u8; 16] = [1, 255, 5, 255, 9, 255, 13, 255, 0, 255, 4, 255, 8, 255, 12, 255];
 
 /// Numbers that values may be.
 pub trait Weighed: Int {
+    /// Keys whose products with one byte of their weights fit 32 bits.
+    const KEYS: usize;
     /// Keys whose values one instruction sums.
     fn keys<L: Lanes>() -> usize;
     /// # Safety
@@ -83,6 +103,9 @@ pub trait Weighed: Int {
 }
 
 impl Weighed for i8 {
+    // More than any tile has: 2^14 products below 2^15.
+    const KEYS: usize = 1 << 14;
+
     #[inline(always)]
     fn keys<L: Lanes>() -> usize {
         L::KEYS
@@ -100,6 +123,8 @@ impl Weighed for i8 {
 }
 
 impl Weighed for i16 {
+    const KEYS: usize = super::KEYS;
+
     #[inline(always)]
     fn keys<L: Lanes>() -> usize {
         2

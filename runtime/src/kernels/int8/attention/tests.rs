@@ -227,6 +227,25 @@ fn extreme_values_of_8_bits_equal_the_definition() {
     }
 }
 
+/// Scales of scores on both sides of those for which kernels have a shorter way.
+#[test]
+fn scales_of_scores_at_limits_equal_the_definition() {
+    let mut random = Random(37);
+    for shift in [19, 20, 21, 22, 32, 43, 44, 45, 46] {
+        for keys in [4, 9, 14] {
+            let case = Case {
+                softmax: Scale { multiplier: (1 << 20) - random.between(1, 1000), shift },
+                key: Scale { multiplier: 1, shift: keys },
+                q: Value::random_of(&mut random, 8 * 20, 16),
+                k: Value::random_of(&mut random, 8 * 20, 16),
+                ..long_case(&mut random, 20, 8)
+            };
+            let room = Value::room(&mut random, case.q.len());
+            assert_eq!(case.result(&room), defined(&case, &room));
+        }
+    }
+}
+
 /// Sequences and heads beyond what fits the tiles of all kernels.
 #[test]
 fn kernels_agree_on_long_sequences_and_heads() {

@@ -5,13 +5,14 @@
 //! so the order of the work changes no byte.
 #![allow(unsafe_code)]
 
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::IntsMut;
+use super::super::fixed::round_shift_short;
 use super::super::operand::{Store, centre};
 use super::lanes::{Lanes, MAX_LANES, Weighed};
-use super::{Attention, Division, Int, Ints, KEYS, Operand, Output, fits_32_bits, project, weight};
+use super::{Attention, Division, Ints, Operand, Output, Projection, fits_32_bits, normalizer, projected, weight};
 use crate::workers::Workers;
 
 /// Longest head that is taken.
@@ -20,8 +21,17 @@ const HEAD: usize = 256;
 /// Scores that are kept at a time, on the stack.
 const ROOM: usize = 12 << 10;
 
+/// Shifts of scores' scale with which powers of two fit 32 bits, and some that are added in 64: all that a quantizer chooses.
+pub const NEAR: RangeInclusive<u32> = 21..=44;
+
 /// Panels of keys whose scores a tile computes together.
 const PANELS: usize = 4;
+
+/// Most queries of a tile.
+const MOST_ROWS: usize = 6;
+
+/// Keys that are projected together.
+const TOGETHER: usize = 4;
 
 /// Bytes of a line of the cache, on most processors.
 const LINE: usize = 64;
@@ -186,24 +196,54 @@ unsafe fn prefetch<L: Lanes>((numbers, _): (Numbers, i32), at: usize, len: usize
 #[inline(always)]
 pub unsafe fn keys<L: Lanes>(job: &Job, tokens: Range<usize>) {
     let (p, pairs) = (job.p, job.pairs());
-    let mut key = [0i16; HEAD];
+    let mut keys = [[0i16; HEAD]; TOGETHER];
     let mut longest = 0;
-    for token in tokens {
-        let row = &mut key[..p.head];
+    for next in tokens.clone().step_by(TOGETHER) {
+        let count = TOGETHER.min(tokens.end - next);
         // SAFETY: promised by the caller.
         unsafe {
-            prefetch::<L>(job.keys, job.at(token + AHEAD), p.head);
-            read(job.keys, job.at(token), row);
+            for token in next + AHEAD..next + AHEAD + TOGETHER {
+                prefetch::<L>(job.keys, job.at(token), p.head);
+            }
+            longest = project_rows(job, job.keys, &p.key, next, &mut keys[..count]).max(longest);
         }
-        longest = project(&p.key, p.rotary, token, row).max(longest);
-        let (first, lane) = (token / L::LANES * L::LANES, token % L::LANES);
-        let width = L::LANES.min(p.tokens - first);
-        for (pair, both) in key.chunks_exact(2).take(pairs).enumerate() {
-            // SAFETY: the panels hold a pair of every key for all pairs, and this place belongs to the key.
-            unsafe { job.panels.add(first * pairs + pair * width + lane).write(word(both[0], both[1])) };
+        for (token, key) in (next..tokens.end).zip(&keys) {
+            let (first, lane) = (token / L::LANES * L::LANES, token % L::LANES);
+            let width = L::LANES.min(p.tokens - first);
+            for (pair, both) in key.chunks_exact(2).take(pairs).enumerate() {
+                // SAFETY: the panels hold a pair of every key for all pairs, and this place belongs to the key.
+                unsafe { job.panels.add(first * pairs + pair * width + lane).write(word(both[0], both[1])) };
+            }
         }
     }
     job.longest.fetch_max(longest, Ordering::Relaxed);
+}
+
+/// Reads and projects the queries or keys of neighbouring positions. Returns the largest sum of squares.
+///
+/// # Safety
+/// As for [`Step`].
+#[inline(always)]
+unsafe fn project_rows(
+    job: &Job,
+    numbers: (Numbers, i32),
+    p: &Projection,
+    first: usize,
+    rows: &mut [[i16; HEAD]],
+) -> u64 {
+    let mut normalizers = [None; MOST_ROWS];
+    // All roots and divisions first: they take long, but do not wait for each other.
+    for (i, (row, by)) in rows.iter_mut().zip(&mut normalizers).enumerate() {
+        let row = &mut row[..job.p.head];
+        // SAFETY: promised by the caller.
+        unsafe { read(numbers, job.at(first + i), row) };
+        *by = normalizer(p, row);
+    }
+    let mut longest = 0;
+    for (i, (row, by)) in rows.iter_mut().zip(normalizers).enumerate() {
+        longest = projected(p, by, job.p.rotary, first + i, &mut row[..job.p.head]).max(longest);
+    }
+    longest
 }
 
 /// Two words as one number, the first one lower.
@@ -235,6 +275,7 @@ pub unsafe fn queries<L: Lanes, const ROWS: usize>(job: &Job, tokens: Range<usiz
 /// As for [`queries`].
 #[inline(always)]
 unsafe fn rows<L: Lanes, const ROWS: usize>(job: &Job, tokens: Range<usize>, room: &mut [i32]) {
+    const { assert!(ROWS <= MOST_ROWS) };
     let p = job.p;
     let stride = p.tokens.next_multiple_of(L::LANES);
     let mut queries = [[0i16; HEAD]; ROWS];
@@ -243,12 +284,8 @@ unsafe fn rows<L: Lanes, const ROWS: usize>(job: &Job, tokens: Range<usize>, roo
     unsafe {
         for first in tokens.clone().step_by(ROWS) {
             let count = ROWS.min(tokens.end - first);
-            let mut small = true;
-            for (i, query) in queries.iter_mut().take(count).enumerate() {
-                let query = &mut query[..p.head];
-                read(job.queries, job.at(first + i), query);
-                small &= fits_32_bits(project(&p.query, p.rotary, first + i, query), longest);
-            }
+            let squares = project_rows(job, job.queries, &p.query, first, &mut queries[..count]);
+            let small = NEAR.contains(&p.softmax.shift) && fits_32_bits(squares, longest);
             for next in first + ROWS..first + 2 * ROWS {
                 prefetch::<L>(job.queries, job.at(next), p.head);
             }
@@ -444,19 +481,28 @@ unsafe fn mix<L: Lanes, T: Weighed, const ROWS: usize>(
 ) {
     let p = job.p;
     let columns = 2 * L::LANES;
+    let mut divisions = [(1, Division::new(1, p.output)); ROWS];
+    for (division, &total) in divisions.iter_mut().zip(totals) {
+        *division = (total, Division::new(total, p.output));
+    }
     for channel in (0..p.head).step_by(columns) {
-        let count = columns.min(p.head - channel);
+        let channels = columns.min(p.head - channel);
         // SAFETY: promised by the caller.
-        let sums = unsafe { weighted::<L, T, ROWS>(job, v.add(channel), weights, count) };
-        for (i, (sums, &total)) in sums.iter().zip(totals).enumerate() {
-            let division = Division::new(total, p.output);
-            let zero = i64::from(job.values.1) * i64::from(total);
+        let sums = unsafe { weighted::<L, T, ROWS>(job, v.add(channel), weights, channels) };
+        for (i, (sums, &by)) in sums.iter().zip(&divisions).take(totals.len()).enumerate() {
+            let results = divided(job, &sums[..columns], by);
             let at = job.at(first + i) + channel;
             // SAFETY: these results belong to the caller.
             unsafe {
                 match job.out {
-                    Place::I8(out) => store::<L, _>(job, sums, division, zero, out.add(at), count),
-                    Place::I16(out) => store::<L, _>(job, sums, division, zero, out.add(at), count),
+                    Place::I8(out) => {
+                        let mut bytes = [0; 2 * MAX_LANES];
+                        for (byte, y) in bytes[..columns].iter_mut().zip(results) {
+                            *byte = y as i8;
+                        }
+                        write(&bytes[..columns], out.add(at), channels);
+                    }
+                    Place::I16(out) => write(&results[..columns], out.add(at), channels),
                 }
             }
         }
@@ -474,40 +520,73 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
     weights: &[i32],
     count: usize,
 ) -> [[i64; 2 * MAX_LANES]; ROWS] {
-    let (tokens, width, stride) = (job.p.tokens, job.p.heads * job.p.head, weights.len() / ROWS);
-    let mut sums = [[0; 2 * MAX_LANES]; ROWS];
-    let mut steps = [0, width, 2 * width, 3 * width];
+    let tokens = job.p.tokens;
     // SAFETY: promised by the caller.
     unsafe {
-        // The weights' bytes apart, as in the portable kernel.
-        for block in (0..tokens).step_by(KEYS) {
-            let (mut high, mut low) = ([[L::splat(0); 2]; ROWS], [[L::splat(0); 2]; ROWS]);
-            // Weights lie by fours, see `Lanes::split`.
-            for four in (block..tokens.min(block + KEYS)).step_by(4) {
-                let rows: [_; ROWS] = core::array::from_fn(|i| weights.as_ptr().add(i * stride + four));
-                if four + 4 > tokens {
-                    // Beyond the last key it is taken again: its weights are 0.
-                    steps = steps.map(|step| step.min((tokens - 1 - four) * width));
-                }
-                let keys = steps.map(|step| v.add(four * width).add(step));
-                for part in 0..4 / T::keys::<L>() {
-                    let keys = core::array::from_fn(|i| keys[(part * T::keys::<L>() + i) % 4]);
-                    let [first, second] = T::interleave::<L>(keys, count);
-                    for (row, (high, low)) in rows.iter().zip(high.iter_mut().zip(&mut low)) {
-                        let above = row.add(part).read();
-                        *high = [T::dot::<L>(high[0], above, first), T::dot::<L>(high[1], above, second)];
-                        let below = row.add(2 + part).read();
-                        *low = [T::dot::<L>(low[0], below, first), T::dot::<L>(low[1], below, second)];
-                    }
+        if T::KEYS >= ROOM {
+            return weighted_keys::<L, T, ROWS>(job, v, weights, 0..tokens, count);
+        }
+        let mut sums = [[0; 2 * MAX_LANES]; ROWS];
+        for first in (0..tokens).step_by(T::KEYS) {
+            let keys = first..tokens.min(first + T::KEYS);
+            let more = weighted_keys::<L, T, ROWS>(job, v, weights, keys, count);
+            for (sum, more) in sums.as_flattened_mut().iter_mut().zip(more.as_flattened()) {
+                *sum += more;
+            }
+        }
+        sums
+    }
+}
+
+/// [`weighted`], of at most [`Weighed::KEYS`] keys, beginning with a multiple of four.
+///
+/// # Safety
+/// As for [`queries`].
+#[inline(always)]
+unsafe fn weighted_keys<L: Lanes, T: Weighed, const ROWS: usize>(
+    job: &Job,
+    v: *const T,
+    weights: &[i32],
+    keys: Range<usize>,
+    count: usize,
+) -> [[i64; 2 * MAX_LANES]; ROWS] {
+    let (width, stride) = (job.p.heads * job.p.head, weights.len() / ROWS);
+    let mut steps = [width, 2 * width, 3 * width];
+    // The weights' bytes apart, as in the portable kernel.
+    let mut sums = [[0; 2 * MAX_LANES]; ROWS];
+    // SAFETY: promised by the caller.
+    unsafe {
+        let (mut high, mut low) = ([[L::splat(0); 2]; ROWS], [[L::splat(0); 2]; ROWS]);
+        // Weights lie by fours, see `Lanes::split`.
+        for four in keys.clone().step_by(4) {
+            if four + 4 > keys.end {
+                // Beyond the last key it is taken again: its weights are 0.
+                for step in &mut steps {
+                    *step = (*step).min((keys.end - 1 - four) * width);
                 }
             }
-            for (sums, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
-                let (high, low) = (L::in_order(high), L::in_order(low));
-                for (half, sums) in sums[..2 * L::LANES].chunks_exact_mut(L::LANES).enumerate() {
-                    let (high, low) = (numbers::<L>(high[half]), numbers::<L>(low[half]));
-                    for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
-                        *sum += (i64::from(high) << 8) + i64::from(low);
-                    }
+            let at = v.add(four * width);
+            let values = [at, at.add(steps[0]), at.add(steps[1]), at.add(steps[2])];
+            for part in 0..4 / T::keys::<L>() {
+                let [first, second] = match part {
+                    0 => T::interleave::<L>(values, count),
+                    _ => T::interleave::<L>([values[2], values[3], values[2], values[3]], count),
+                };
+                for (i, (high, low)) in high.iter_mut().zip(&mut low).enumerate() {
+                    let row = weights.as_ptr().add(i * stride + four);
+                    let above = row.add(part).read();
+                    *high = [T::dot::<L>(high[0], above, first), T::dot::<L>(high[1], above, second)];
+                    let below = row.add(2 + part).read();
+                    *low = [T::dot::<L>(low[0], below, first), T::dot::<L>(low[1], below, second)];
+                }
+            }
+        }
+        for (sums, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
+            let (high, low) = (L::in_order(high), L::in_order(low));
+            for (half, sums) in sums[..2 * L::LANES].chunks_exact_mut(L::LANES).enumerate() {
+                let (high, low) = (numbers::<L>(high[half]), numbers::<L>(low[half]));
+                for (sum, (high, low)) in sums.iter_mut().zip(high.into_iter().zip(low)) {
+                    *sum = (i64::from(high) << 8) + i64::from(low);
                 }
             }
         }
@@ -515,24 +594,75 @@ unsafe fn weighted<L: Lanes, T: Weighed, const ROWS: usize>(
     sums
 }
 
-/// Divides sums and writes as many as are there.
+/// [`Division`] of sums of values below `2^8` in 32 bits, but for one product.
+#[derive(Clone, Copy)]
+struct ShortDivision {
+    up: u32,
+    half: i32,
+    down: u32,
+    factor: i32,
+    shift: u32,
+}
+
+impl ShortDivision {
+    /// If all of it fits, given the sum of the weights.
+    fn new(division: Division, weight: u32) -> Option<Self> {
+        // Sums are below 2^31, quotients below 2^24, the factor below 2^31 and results below 2^30.
+        if weight >= 1 << 23 || division.shift < 25 {
+            return None;
+        }
+        let (up, down) = (division.up.saturating_sub(16), 16u32.saturating_sub(division.up));
+        Some(Self { up, half: 1 << down >> 1, down, factor: division.factor, shift: division.shift })
+    }
+
+    #[inline(always)]
+    fn apply(self, sum: i32) -> i32 {
+        let quotient = ((sum << self.up) + self.half) >> self.down;
+        round_shift_short(i64::from(quotient) * i64::from(self.factor), self.shift)
+    }
+}
+
+/// Results from sums and the total of their weights.
+#[inline(always)]
+fn divided(job: &Job, sums: &[i64], (total, division): (u32, Division)) -> [i16; 2 * MAX_LANES] {
+    let zero = i64::from(job.values.1) * i64::from(total);
+    let mut results = [0; 2 * MAX_LANES];
+    let narrow = matches!(job.values.0, Numbers::I8(_));
+    if let Some(short) = ShortDivision::new(division, total).filter(|_| narrow) {
+        for (result, sum) in results.iter_mut().zip(sums) {
+            *result = job.store.apply_short(short.apply((sum - zero) as i32));
+        }
+    } else {
+        for (result, sum) in results.iter_mut().zip(sums) {
+            *result = job.store.apply(division.apply(sum - zero));
+        }
+    }
+    results
+}
+
+/// Writes as many results as there are, up to all of these.
 ///
 /// # Safety
 /// There is room for them, and nobody else touches it.
 #[inline(always)]
-unsafe fn store<L: Lanes, O: Int>(
-    job: &Job,
-    sums: &[i64; 2 * MAX_LANES],
-    division: Division,
-    zero: i64,
-    out: *mut O,
-    count: usize,
-) {
-    // All of a vector; those that are not there are 0.
-    let mut results = [O::saturate(0); 2 * MAX_LANES];
-    for (result, sum) in results[..2 * L::LANES].iter_mut().zip(sums) {
-        *result = O::saturate(job.store.apply(division.apply(sum - zero)).into());
+unsafe fn write<T>(results: &[T], out: *mut T, count: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if count < results.len() {
+            write_some(results, out, count);
+        } else {
+            core::ptr::copy_nonoverlapping(results.as_ptr(), out, results.len());
+        }
     }
+}
+
+/// [`write`] of some of the results: apart from the usual number, which the compiler knows.
+///
+/// # Safety
+/// As for [`write`], and there are at least so many.
+#[cold]
+#[inline(never)]
+unsafe fn write_some<T>(results: &[T], out: *mut T, count: usize) {
     // SAFETY: promised by the caller.
     unsafe { core::ptr::copy_nonoverlapping(results.as_ptr(), out, count) };
 }

@@ -3,7 +3,7 @@
 
 use core::arch::wasm32::*;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, some};
 use super::tile::{Job, Method, keys, queries};
 use super::{PAIRS, Scale};
 
@@ -88,9 +88,7 @@ unsafe impl Lanes for Simd128 {
     unsafe fn words(at: *const i16, count: usize) -> v128 {
         unsafe {
             if count < 8 {
-                let mut words = [0i16; 8];
-                core::ptr::copy_nonoverlapping(at, words.as_mut_ptr(), count);
-                return v128_load(words.as_ptr().cast());
+                return v128_load(some::<_, 8>(at, count).as_ptr().cast());
             }
             v128_load(at.cast())
         }
@@ -99,9 +97,7 @@ unsafe impl Lanes for Simd128 {
     unsafe fn bytes(at: *const i8, count: usize) -> v128 {
         unsafe {
             if count < 8 {
-                let mut bytes = [0i8; 8];
-                core::ptr::copy_nonoverlapping(at, bytes.as_mut_ptr(), count);
-                return i16x8_load_extend_i8x8(bytes.as_ptr());
+                return i16x8_load_extend_i8x8(some::<_, 8>(at, count).as_ptr());
             }
             i16x8_load_extend_i8x8(at)
         }

@@ -3,9 +3,9 @@
 
 use core::arch::x86_64::*;
 
-use super::lanes::{Lanes, SPLIT};
+use super::lanes::{Lanes, SPLIT, some};
 use super::tile::{Job, Method, keys, queries};
-use super::{PAIRS, Scale};
+use super::{POWERS, Scale};
 use crate::kernels::isa::Isa;
 
 /// How an instruction set computes attention.
@@ -44,8 +44,33 @@ methods! {
     avx2: Lanes256<false>, 2, "avx2";
 }
 
+/// Bits by which `power` shifts its product, but for the last: added to the whole powers of two beforehand.
+const DROPPED: i32 = 9;
 /// Largest power of two that is looked at, see `power`.
-const LAST: i64 = (17 << 16) - 1;
+const LAST: i32 = ((17 + DROPPED) << 16) - 1;
+
+/// A scale with a shift of at least 32, as a multiplier without sign, what is added to the product (half for rounding, and
+/// [`DROPPED`]) and the shift.
+fn factors(scale: Scale) -> (i64, i64, i32) {
+    // With shifts in `NEAR` a multiplier below 2^20 becomes one below 2^31, and the sum stays below 2^64.
+    let shift = scale.shift.max(32);
+    let start = ((DROPPED as u64) << (16 + shift)) as i64 + (1 << (shift - 1));
+    (i64::from(scale.multiplier) << (shift - scale.shift), start, shift as i32)
+}
+
+/// What is taken off powers, for words have a sign.
+const MIDDLE: i32 = 1 << 15;
+
+/// Neighbouring powers: one, less [`MIDDLE`], in the lower word; how much larger the next one is in the upper.
+const PAIRS: [i32; 128] = {
+    let (mut pairs, mut i) = ([0; 128], 0);
+    while i < 128 {
+        let (here, next) = (POWERS[i] as i32, POWERS[i + 1] as i32);
+        pairs[i] = (here - MIDDLE) & 0xffff | (next - here) << 16;
+        i += 1;
+    }
+    pairs
+};
 
 /// AVX-512, with sums of products of words in one instruction or in two.
 pub struct Lanes512<const VNNI: bool>;
@@ -84,6 +109,24 @@ const SPLIT_NARROW: [u8; 16] = [1, 5, 9, 13, 255, 255, 255, 255, 0, 4, 8, 12, 25
 unsafe fn shuffle_512(v: __m512i, index: &[u8; 16]) -> __m512i {
     // SAFETY: promised by the caller; the index is there.
     unsafe { _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_loadu_si128(index.as_ptr().cast()))) }
+}
+
+/// Up to 32 bytes from each place, then zeros.
+///
+/// # Safety
+/// Needs AVX-512 BW and VL, and as many bytes at both places.
+#[inline(always)]
+unsafe fn pair_512(a: *const i8, b: *const i8, count: usize) -> __m512i {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let (a, b) = if count >= 32 {
+            (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()))
+        } else {
+            let some = first_of_32(count);
+            (_mm256_maskz_loadu_epi8(some, a), _mm256_maskz_loadu_epi8(some, b))
+        };
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b)
+    }
 }
 
 // SAFETY: each function does what the trait says, given its instructions and pointers.
@@ -128,15 +171,15 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
     unsafe fn weights(scores: __m512i, best: __m512i, scale: Scale) -> __m512i {
         unsafe {
             let below = _mm512_sub_epi32(best, scores);
-            let (multiplier, shift) =
-                (_mm512_set1_epi64(scale.multiplier.into()), _mm_cvtsi32_si128(scale.shift as i32));
-            let (half, last) = (_mm512_set1_epi64(1 << (scale.shift - 1)), _mm512_set1_epi64(LAST));
-            let scaled = |x| {
-                let product = _mm512_add_epi64(_mm512_mul_epu32(x, multiplier), half);
-                _mm512_min_epu64(_mm512_srl_epi64(product, shift), last)
+            let (multiplier, start, shift) = factors(scale);
+            let (multiplier, start) = (_mm512_set1_epi64(multiplier), _mm512_set1_epi64(start));
+            let scaled = |x, shift| {
+                let product = _mm512_add_epi64(_mm512_mul_epu32(x, multiplier), start);
+                _mm512_srl_epi64(product, _mm_cvtsi32_si128(shift))
             };
-            let (even, odd) = (scaled(below), scaled(_mm512_srli_epi64::<32>(below)));
-            let t = _mm512_or_si512(even, _mm512_slli_epi64::<32>(odd));
+            // Odd ones into the upper half at once.
+            let (even, odd) = (scaled(below, shift), scaled(_mm512_srli_epi64::<32>(below), shift - 32));
+            let t = _mm512_min_epu32(_mm512_mask_mov_epi32(even, 0xaaaa, odd), _mm512_set1_epi32(LAST));
             // Two registers hold 32 pairs; the index's upper bits choose among four such.
             let index = _mm512_srli_epi32::<9>(t);
             let pairs = |i: usize| {
@@ -149,12 +192,12 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
                 _mm512_mask_mov_epi32(pairs(2), bit(32), pairs(3)),
             );
             let pair = _mm512_mask_mov_epi32(first, bit(64), second);
-            let here = _mm512_slli_epi32::<9>(_mm512_and_si512(pair, _mm512_set1_epi32(0xffff)));
-            let between = _mm512_and_si512(t, _mm512_set1_epi32(511));
-            let power = _mm512_sub_epi32(here, _mm512_madd_epi16(_mm512_srli_epi32::<16>(pair), between));
-            let whole = _mm512_srli_epi32::<16>(t);
-            let half = _mm512_sllv_epi32(_mm512_set1_epi32(1 << 9), whole);
-            _mm512_srlv_epi32(_mm512_add_epi32(power, half), _mm512_add_epi32(whole, _mm512_set1_epi32(10)))
+            // Of three numbers the first two by `and`, the third by `or`.
+            let (between, one) = (_mm512_set1_epi32(511 << 16), _mm512_set1_epi32(512));
+            let factors = _mm512_ternarylogic_epi32::<0b11_10_10_10>(_mm512_slli_epi32::<16>(t), between, one);
+            let power = Self::dot(_mm512_set1_epi32(MIDDLE << 9), pair, factors);
+            let twice = _mm512_srlv_epi32(power, _mm512_srli_epi32::<16>(t));
+            _mm512_avg_epu16(twice, _mm512_setzero_si512())
         }
     }
     #[inline(always)]
@@ -176,7 +219,12 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
     #[inline(always)]
     unsafe fn in_order([a, b]: [__m512i; 2]) -> [__m512i; 2] {
         unsafe {
-            IN_ORDER.each_ref().map(|index| _mm512_permutex2var_epi32(a, _mm512_loadu_si512(index.as_ptr().cast()), b))
+            // Nothing is left to closures here and below: the compiler might call them.
+            let [first, second] = &IN_ORDER;
+            [
+                _mm512_permutex2var_epi32(a, _mm512_loadu_si512(first.as_ptr().cast()), b),
+                _mm512_permutex2var_epi32(a, _mm512_loadu_si512(second.as_ptr().cast()), b),
+            ]
         }
     }
 
@@ -190,16 +238,12 @@ unsafe impl<const VNNI: bool> Lanes for Lanes512<VNNI> {
             if !VNNI {
                 return Self::interleave(Self::bytes(at[0], count), Self::bytes(at[1], count));
             }
-            let [a, b, c, d] = at.map(|at| match count {
-                32.. => _mm256_loadu_si256(at.cast()),
-                _ => _mm256_maskz_loadu_epi8(first_of_32(count), at),
-            });
-            let join = |a, b| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
-            let (x, y) = (join(a, b), join(c, d));
-            BY_FOURS.each_ref().map(|index| {
-                let fours = _mm512_permutex2var_epi32(x, _mm512_loadu_si512(index.as_ptr().cast()), y);
-                shuffle_512(fours, &TRANSPOSED)
-            })
+            let [a, b, c, d] = at;
+            let (x, y) = (pair_512(a, b, count), pair_512(c, d, count));
+            let [first, second] = &BY_FOURS;
+            let first = _mm512_permutex2var_epi32(x, _mm512_loadu_si512(first.as_ptr().cast()), y);
+            let second = _mm512_permutex2var_epi32(x, _mm512_loadu_si512(second.as_ptr().cast()), y);
+            [shuffle_512(first, &TRANSPOSED), shuffle_512(second, &TRANSPOSED)]
         }
     }
     #[inline(always)]
@@ -264,25 +308,23 @@ unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
     unsafe fn weights(scores: __m256i, best: __m256i, scale: Scale) -> __m256i {
         unsafe {
             let below = _mm256_sub_epi32(best, scores);
-            let (multiplier, shift) =
-                (_mm256_set1_epi64x(scale.multiplier.into()), _mm_cvtsi32_si128(scale.shift as i32));
-            let (half, last) = (_mm256_set1_epi64x(1 << (scale.shift - 1)), _mm256_set1_epi64x(LAST));
-            let scaled = |x| {
-                // Below 2^52 + 2^61: signed comparison will do.
-                let product = _mm256_add_epi64(_mm256_mul_epu32(x, multiplier), half);
-                let t = _mm256_srl_epi64(product, shift);
-                _mm256_blendv_epi8(t, last, _mm256_cmpgt_epi64(t, last))
+            let (multiplier, start, shift) = factors(scale);
+            let (multiplier, start) = (_mm256_set1_epi64x(multiplier), _mm256_set1_epi64x(start));
+            let scaled = |x, shift| {
+                let product = _mm256_add_epi64(_mm256_mul_epu32(x, multiplier), start);
+                _mm256_srl_epi64(product, _mm_cvtsi32_si128(shift))
             };
-            let (even, odd) = (scaled(below), scaled(_mm256_srli_epi64::<32>(below)));
-            let t = _mm256_or_si256(even, _mm256_slli_epi64::<32>(odd));
+            // Odd ones into the upper half at once.
+            let (even, odd) = (scaled(below, shift), scaled(_mm256_srli_epi64::<32>(below), shift - 32));
+            let t = _mm256_blend_epi32::<0b10101010>(even, odd);
+            let t = _mm256_min_epu32(t, _mm256_set1_epi32(LAST));
             let index = _mm256_and_si256(_mm256_srli_epi32::<9>(t), _mm256_set1_epi32(127));
             let pair = _mm256_i32gather_epi32::<4>(PAIRS.as_ptr(), index);
-            let here = _mm256_slli_epi32::<9>(_mm256_and_si256(pair, _mm256_set1_epi32(0xffff)));
-            let between = _mm256_and_si256(t, _mm256_set1_epi32(511));
-            let power = _mm256_sub_epi32(here, _mm256_madd_epi16(_mm256_srli_epi32::<16>(pair), between));
-            let whole = _mm256_srli_epi32::<16>(t);
-            let half = _mm256_sllv_epi32(_mm256_set1_epi32(1 << 9), whole);
-            _mm256_srlv_epi32(_mm256_add_epi32(power, half), _mm256_add_epi32(whole, _mm256_set1_epi32(10)))
+            let between = _mm256_and_si256(_mm256_slli_epi32::<16>(t), _mm256_set1_epi32(511 << 16));
+            let factors = _mm256_or_si256(between, _mm256_set1_epi32(512));
+            let power = Self::dot(_mm256_set1_epi32(MIDDLE << 9), pair, factors);
+            let twice = _mm256_srlv_epi32(power, _mm256_srli_epi32::<16>(t));
+            _mm256_avg_epu16(twice, _mm256_setzero_si256())
         }
     }
     #[inline(always)]
@@ -298,9 +340,7 @@ unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
             if count >= 16 {
                 return _mm256_loadu_si256(at.cast());
             }
-            let mut words = [0i16; 16];
-            core::ptr::copy_nonoverlapping(at, words.as_mut_ptr(), count);
-            _mm256_loadu_si256(words.as_ptr().cast())
+            _mm256_loadu_si256(some::<_, 16>(at, count).as_ptr().cast())
         }
     }
     #[inline(always)]
@@ -309,9 +349,7 @@ unsafe impl<const VNNI: bool> Lanes for Lanes256<VNNI> {
             if count >= 16 {
                 return _mm256_cvtepi8_epi16(_mm_loadu_si128(at.cast()));
             }
-            let mut bytes = [0i8; 16];
-            core::ptr::copy_nonoverlapping(at, bytes.as_mut_ptr(), count);
-            _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes.as_ptr().cast()))
+            _mm256_cvtepi8_epi16(_mm_loadu_si128(some::<_, 16>(at, count).as_ptr().cast()))
         }
     }
     #[inline(always)]
