@@ -18,7 +18,7 @@ pub unsafe trait Words: Copy {
     unsafe fn store_apart(self, even: *mut i32, odd: *mut i32);
 }
 
-/// See [`Pairs::filters`].
+/// See [`Pairs::filters`](super::Pairs::filters).
 ///
 /// # Safety
 /// The processor has the instructions; `weight` is a panel with the part; there is room for the filters.
@@ -38,7 +38,7 @@ pub unsafe fn filters<W: Words>(weight: &[i8], taps: usize, part: Part, to: *mut
     }
 }
 
-/// See [`Pairs::products`]; by tiles of so many rows and registers of sums.
+/// See [`Pairs::products`](super::Pairs::products); by tiles of so many rows and registers of sums.
 ///
 /// # Safety
 /// The processor has the instructions; what the product points to is there.
