@@ -107,22 +107,15 @@ impl Part {
     unsafe fn each<L: Lanes>(&self, f: Function) {
         // SAFETY: promised by the caller.
         unsafe {
-            let whole = self.len / L::COUNT * L::COUNT;
-            let rest = self.len - whole;
-            match self.factor {
-                None => {
-                    for i in (0..whole).step_by(L::COUNT) {
-                        apply(f, L::load(self.x.add(i))).store(self.out.add(i));
-                    }
-                    apply(f, L::load_some(self.x.add(whole), rest)).store_some(self.out.add(whole), rest);
+            // One loop for whole registers and the last: there is a copy for every function.
+            for i in (0..self.len).step_by(L::COUNT) {
+                let count = self.len - i;
+                let load = |from: *const f32| if count < L::COUNT { L::load_some(from, count) } else { L::load(from) };
+                let mut y = apply(f, load(self.x.add(i)));
+                if let Some(b) = self.factor {
+                    y = y.times(load(b.add(i)));
                 }
-                Some(b) => {
-                    for i in (0..whole).step_by(L::COUNT) {
-                        apply(f, L::load(self.x.add(i))).times(L::load(b.add(i))).store(self.out.add(i));
-                    }
-                    let y = apply(f, L::load_some(self.x.add(whole), rest)).times(L::load_some(b.add(whole), rest));
-                    y.store_some(self.out.add(whole), rest);
-                }
+                if count < L::COUNT { y.store_some(self.out.add(i), count) } else { y.store(self.out.add(i)) }
             }
         }
     }

@@ -375,7 +375,9 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
 ///
 /// # Safety
 /// Needs the instructions.
-#[inline(always)]
+// Pages fetch WebAssembly, so there tiles of any number of rows share what does not depend on it.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 unsafe fn weights<L: Lanes>(p: &Attention, row: &mut [i32], narrow: bool) -> u32 {
     let first = row[0];
     row[p.tokens..].fill(first);
@@ -425,7 +427,8 @@ unsafe fn numbers<L: Lanes>(v: L::V) -> [i32; MAX_LANES] {
 ///
 /// # Safety
 /// As for [`queries`].
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 unsafe fn far_weights<L: Lanes>(job: &Job, query: &[i16; HEAD], row: &mut [i32], narrow: bool) -> u32 {
     let tokens = job.p.tokens;
     let panels = || (0..tokens).step_by(L::LANES).map(|first| (first, L::LANES.min(tokens - first)));
@@ -471,7 +474,8 @@ unsafe fn far_scores(job: &Job, query: &[i16; HEAD], first: usize, width: usize)
 ///
 /// # Safety
 /// As for [`queries`].
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 unsafe fn mix<L: Lanes, T: Weighed, const ROWS: usize>(
     job: &Job,
     v: *const T,

@@ -158,7 +158,9 @@ impl<W: Stored> Block<W> {
     }
 
     /// By tiles of `HIGH` rows x `WIDE` registers of sums where there is enough of both, else by smaller ones.
-    #[inline(always)]
+    // Pages fetch WebAssembly, so weights of both precisions share one copy there.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     unsafe fn product<L: Lanes, const HIGH: usize, const WIDE: usize>(&self) {
         let mut output = 0;
         while output < self.outputs {
