@@ -327,6 +327,32 @@ mod tests {
         }
     }
 
+    /// A part of a map begins with rows that are there, or that were left out.
+    #[test]
+    fn parts_of_maps_equal_the_reference() {
+        let mut random = Random(21);
+        for _ in 0..60 {
+            let plain = three_by_three(&mut random, 1);
+            let (top, out_height) = (random.between(-1, 2) as isize, random.size(1, plain.in_height + 1));
+            let g = Geometry { top, out_height, ..plain };
+            let mut bytes = |n: usize| -> Vec<i8> { (0..n).map(|_| random.between(-127, 127) as i8).collect() };
+            let x = bytes(g.in_height * g.in_width * g.in_channels);
+            let weight = in_panels(&g, &bytes(g.out_channels * 9 * g.in_channels));
+            let rescale = [1 << 30, 38].repeat(g.out_channels);
+            let bias = vec![1000; g.out_channels];
+            let w = Weights { weight: &weight, first_panel: 0, bias: &bias, rescale: &rescale };
+            let epilogue = Epilogue { residual: Residual::None, relu: false, zero_point: 3, bits: 16 };
+            let mut expected = vec![0i16; g.out_height * g.out_width * g.out_channels];
+            conv(&g, &x, -5, &w, &epilogue, &mut expected);
+            for kernels in Kernels::available().filter(|&kernels| matrix::takes(kernels, &g)) {
+                let mut fast = vec![0i16; expected.len()];
+                let layer = Layer { g: &g, x: &x, in_zero: -5, w: &w, epilogue: &epilogue };
+                matrix::bytes(kernels, &Backwards, &layer, &mut fast);
+                assert!(fast == expected, "{kernels:?}, {g:?}");
+            }
+        }
+    }
+
     /// The largest sums of the most channels that are transformed.
     #[test]
     fn transforms_have_room_for_extremes() {
